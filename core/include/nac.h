@@ -1,0 +1,340 @@
+/* nac.h - Neuron Activation Coverage: how familiar is this image to this network?
+ *
+ * Source: Liu et al., "Neuron Activation Coverage: Rethinking Out-of-distribution Detection and
+ * Generalization", arXiv 2306.02879 (ICLR 2024), and the authors' code (BierOne/ood_coverage at
+ * b002780). Where the two differ this library follows the code, because the published figures are its.
+ *
+ * The road of one image:
+ *   bytes  -> nac_image_decode -> nac_image_to_tensor -> nac_session_input
+ *          -> nac_session_forward, nac_session_backward -> nac_session_tap_z, nac_session_tap_g
+ *          -> nac_profile_score -> score in [0, 1], high = in-distribution
+ *
+ * Conventions
+ *   - Every function that can fail returns nac_status and takes a nac_error (may be NULL) that receives
+ *     one sentence naming the offending value. Results are written only on NAC_OK.
+ *   - N, C, H, W, K, T: batch, channels, height, width, classes, tokens. Tensors are float32, row-major.
+ *   - open/close: parsed from bytes the caller may free afterwards. create/destroy: owns memory.
+ *   - The library reads no file, prints nothing, knows no clock and starts no thread. Objects are
+ *     independent; one object must not be used by two threads at once.
+ *   - All input bytes are untrusted. Sizes are checked against the limits below before memory is taken.
+ */
+#ifndef NAC_H
+#define NAC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- Status ------------------------------------------------------------------------------------ */
+
+/* X(name, sentence): makes the enum, nac_status_name and nac_status_text; JavaScript's NacError.code
+ * is the same name. Append only: the numbers cross the wasm boundary. */
+#define NAC_STATUS_LIST(X)                                                  \
+    X(OK, "no error")                                                       \
+    X(INVALID_ARGUMENT, "an argument is out of its stated range")           \
+    X(OUT_OF_MEMORY, "memory ran out")                                      \
+    X(LIMIT_EXCEEDED, "a stated limit would be exceeded")                   \
+    X(MALFORMED, "the bytes do not follow their format")                    \
+    X(UNSUPPORTED, "the bytes are valid but use a feature outside of this") \
+    X(MISMATCH, "two objects do not belong together")                       \
+    X(NOT_FINITE, "a number is NaN or infinite")                            \
+    X(INTERNAL, "a broken promise inside the library: please report it")
+
+typedef enum nac_status {
+#define X(name, sentence) NAC_##name,
+    NAC_STATUS_LIST(X)
+#undef X
+} nac_status;
+
+enum { NAC_ERROR_LENGTH = 320 };
+
+/* The sentence is UTF-8, NUL-terminated, without a final newline; control characters of foreign names
+ * are replaced by '?'. */
+typedef struct nac_error {
+    nac_status status;
+    char message[NAC_ERROR_LENGTH];
+} nac_error;
+
+const char *nac_status_name(nac_status status); /* "MALFORMED" */
+const char *nac_status_text(nac_status status); /* the sentence of the list above */
+
+/* ---- Limits ------------------------------------------------------------------------------------ */
+
+/* Ceilings on what strangers' bytes may ask for. A session or image over one of them is refused with
+ * NAC_LIMIT_EXCEEDED before its memory is taken. */
+enum {
+    NAC_MAX_IMAGE_BYTES = 256 << 20, /* encoded file */
+    NAC_MAX_IMAGE_SIDE = 32768,      /* pixels */
+    NAC_MAX_IMAGE_PIXELS = 100000000,
+    NAC_MAX_RANK = 6,
+    NAC_MAX_NODES = 20000,
+    NAC_MAX_NAME = 1024, /* bytes of a tensor or node name */
+    NAC_MAX_TAPS = 64,
+    NAC_MAX_CLASSES = 1000000,
+    NAC_MAX_BINS = 10000,       /* edges M of one layer */
+    NAC_MAX_NEURONS = 1000000,  /* of one layer */
+    NAC_MAX_PROFILE_HEADER = 16 << 20,
+};
+
+/* ---- Images ------------------------------------------------------------------------------------ */
+
+typedef enum nac_filter { NAC_FILTER_BILINEAR, NAC_FILTER_BICUBIC } nac_filter;
+typedef enum nac_alpha { NAC_ALPHA_DROP, NAC_ALPHA_WHITE, NAC_ALPHA_BLACK } nac_alpha;
+typedef enum nac_resize { NAC_RESIZE_NONE, NAC_RESIZE_SHORT_SIDE, NAC_RESIZE_EXACT } nac_resize;
+typedef enum nac_channel_order { NAC_RGB, NAC_BGR } nac_channel_order;
+
+/* Everything between the bytes of a file and the tensor a network was trained on. It belongs to the
+ * profile: another preprocessing is another distribution.
+ * JSON form (profile's "preprocess", a --preset file):
+ *   { "exif": "ignore"|"apply", "color": "rgb", "alpha": "drop"|"white"|"black",
+ *     "resize": null | {"shortSide": S} | {"width": W, "height": H}, "filter": "bilinear"|"bicubic",
+ *     "crop": null | [W, H], "scale": 0.00392156862745098, "mean": [r,g,b], "std": [r,g,b],
+ *     "channelOrder": "rgb"|"bgr" } */
+typedef struct nac_preprocess {
+    bool exif;            /* apply EXIF orientation (PIL's Image.open does not) */
+    nac_alpha alpha;      /* drop as PIL's convert("RGB") does, or composite over a colour */
+    nac_resize resize;    /* as torchvision: short side to S, long side int(S * long / short) */
+    int resize_width;     /* pixels; S for NAC_RESIZE_SHORT_SIDE */
+    int resize_height;    /* pixels; unused for NAC_RESIZE_SHORT_SIDE */
+    nac_filter filter;    /* Pillow's, antialiased, byte-exact */
+    int crop_width;       /* centre crop, 0: none; zero-padded where the image is smaller */
+    int crop_height;
+    double scale;         /* u8 -> float: 1/255 for torchvision */
+    float mean[3];        /* x = (u8 * scale - mean) / std, in the order of `order` */
+    float std[3];
+    nac_channel_order order;
+} nac_preprocess;
+
+/* Reads the JSON form. Unknown keys, wrong types and values out of range (side > NAC_MAX_IMAGE_SIDE,
+ * std <= 0, not finite) are NAC_MALFORMED. Missing keys take the values of the imagenet preset. */
+nac_status nac_preprocess_parse(const char *json, size_t size, nac_preprocess *preprocess, nac_error *error);
+
+/* "imagenet", "cifar10" or "tf"; NAC_INVALID_ARGUMENT for another name. */
+nac_status nac_preprocess_preset(const char *name, nac_preprocess *preprocess, nac_error *error);
+
+/* Writes the canonical JSON form (NUL-terminated) to `json`; *size is set to the length without the NUL.
+ * NAC_LIMIT_EXCEEDED if capacity is too small (1024 always suffices). */
+nac_status nac_preprocess_write(const nac_preprocess *preprocess, char *json, size_t capacity, size_t *size, nac_error *error);
+
+/* RGB8, row-major, 3 bytes a pixel, no padding. Owned: free with nac_image_free. */
+typedef struct nac_image {
+    int width, height;
+    uint8_t *rgb;
+} nac_image;
+
+/* Decodes JPEG or PNG, applies alpha and EXIF policy. NAC_UNSUPPORTED: another format (named where it is
+ * recognised). NAC_LIMIT_EXCEEDED: over NAC_MAX_IMAGE_* by its header, before pixels are allocated. */
+nac_status nac_image_decode(const void *bytes, size_t size, const nac_preprocess *preprocess, nac_image *image, nac_error *error);
+
+/* Copies width x height pixels, `channels` 3 (RGB) or 4 (RGBA, alpha policy applied): for pixels that
+ * the host has decoded itself (WebP through createImageBitmap). */
+nac_status nac_image_from_pixels(const uint8_t *pixels, int width, int height, int channels,
+                                 const nac_preprocess *preprocess, nac_image *image, nac_error *error);
+
+/* Copies the rectangle [x, x+width) x [y, y+height) of `source`: one tile of a sprite. */
+nac_status nac_image_crop(const nac_image *source, int x, int y, int width, int height, nac_image *image, nac_error *error);
+
+/* Pillow's Image.resize((width, height), filter) with its default reducing_gap=None: byte-exact. */
+nac_status nac_image_resize(const nac_image *source, int width, int height, nac_filter filter, nac_image *image, nac_error *error);
+
+/* Size of the tensor that nac_image_to_tensor makes of a width x height image. */
+nac_status nac_preprocess_size(const nac_preprocess *preprocess, int width, int height, int *out_width, int *out_height, nac_error *error);
+
+/* Resize, centre crop, normalise. tensor is [H, W, 3] with H, W from nac_preprocess_size. */
+nac_status nac_image_to_tensor(const nac_image *image, const nac_preprocess *preprocess, float *tensor, nac_error *error);
+
+void nac_image_free(nac_image *image); /* leaves {0, 0, NULL}; NULL is fine */
+
+/* ---- Models ------------------------------------------------------------------------------------ */
+
+typedef struct nac_model nac_model;
+
+/* Reads an ONNX model (opset 9-18). Weights are copied, so bytes may be freed. Every node is looked at
+ * before any weight is copied: NAC_UNSUPPORTED names the first operator (and its node) that has no forward
+ * or, on the way from an image to the logits, no backward. External data, subgraphs and functions are refused. */
+nac_status nac_model_open(const void *bytes, size_t size, nac_model **model, nac_error *error);
+void nac_model_close(nac_model *model);
+
+/* JSON for `nac info`: { name, opset, producer, inputs, outputs, operators: {Conv: 20, ...}, labels, unsupported,
+ * parameters }. Owned by the model. */
+const char *nac_model_info(const nac_model *model);
+
+/* ---- Sessions ---------------------------------------------------------------------------------- */
+
+/* How a tap's tensor becomes one number a neuron. Sums, not means (paper's code): alpha belongs to one size. */
+typedef enum nac_pool {
+    NAC_POOL_SUM,  /* [N,C,H,W] over H,W; [N,T,C] over T; [N,C] as it is */
+    NAC_POOL_NHWC, /* [N,H,W,C] over H,W: channels last in the ONNX file */
+    NAC_POOL_MEAN, /* like SUM, divided by the number of summands */
+    NAC_POOL_CLS,  /* [N,T,C]: token 0 alone */
+    NAC_POOL_NONE, /* every element is a neuron */
+} nac_pool;
+
+typedef struct nac_tap {
+    const char *tensor; /* name of an ONNX tensor */
+    nac_pool pool;
+} nac_tap;
+
+typedef enum nac_backend { NAC_BACKEND_REFERENCE, NAC_BACKEND_XNNPACK } nac_backend;
+
+typedef struct nac_session_options {
+    int batch;         /* N >= 1; must equal the model's own where that is fixed */
+    int height, width; /* pixels of the input; 0: the model's own, NAC_INVALID_ARGUMENT if that is free */
+    const nac_tap *taps;
+    size_t tap_count;  /* 0: "auto", see nac_session_tap_name */
+    nac_backend backend;
+    bool keep_maps;    /* keep every tap's whole z, for nac_session_tap_map */
+} nac_session_options;
+
+typedef struct nac_session nac_session;
+
+/* Binds the input's size, folds, fuses, plans one arena for forward and backward, packs weights. After
+ * this no run allocates. The model may be closed. NAC_LIMIT_EXCEEDED says how many bytes are needed. */
+nac_status nac_session_create(const nac_model *model, const nac_session_options *options, nac_session **session, nac_error *error);
+void nac_session_destroy(nac_session *session);
+
+/* The buffer to fill before a run: [N, H, W, 3]; dims receives the four sizes. */
+float *nac_session_input(nac_session *session, int dims[4]);
+
+/* Runs the network; then logits and z are valid. NAC_NOT_FINITE names the first tap (or the logits) that
+ * holds NaN or infinity. */
+nac_status nac_session_forward(nac_session *session, nac_error *error);
+
+/* Takes p - 1/K back to the earliest tap in one sweep; then g is valid. After nac_session_forward. */
+nac_status nac_session_backward(nac_session *session, nac_error *error);
+
+int nac_session_batch(const nac_session *session);
+int nac_session_classes(const nac_session *session);          /* K */
+const float *nac_session_logits(const nac_session *session);  /* [N, K] */
+int nac_session_tap_count(const nac_session *session);
+const char *nac_session_tap_name(const nac_session *session, int tap);
+nac_pool nac_session_tap_pool(const nac_session *session, int tap);
+int nac_session_tap_neurons(const nac_session *session, int tap);         /* C */
+const float *nac_session_tap_z(const nac_session *session, int tap);      /* [N, C], pooled activation */
+const float *nac_session_tap_g(const nac_session *session, int tap);      /* [N, C], pooled gradient */
+/* The tap's whole activation as [N, H, W, C] (dims; H = T, W = 1 for tokens), NULL without keep_maps.
+ * z[h,w,c] * G[c] is what position (h,w) contributes to neuron c. */
+const float *nac_session_tap_map(const nac_session *session, int tap, int dims[4]);
+
+/* JSON: { input, macsForward, macsBackward, arenaBytes, weightBytes, taps: [...], candidates: [...], nodes: [...] }. */
+const char *nac_session_info(const nac_session *session);
+
+/* ---- States, bins, coverage --------------------------------------------------------------------- */
+
+/* sigmoid(alpha * (z * g)) in float32, in [0, 1]; exactly 0.5 for a dead unit; NaN in, NaN out. */
+float nac_state(float z, float g, float alpha);
+
+/* The authors' M edges (M even, 4..NAC_MAX_BINS) for NAC-UE: dense around 0.5, M - 1 bins, the last of
+ * which can never be hit. NAC_INVALID_ARGUMENT for another M. */
+nac_status nac_bin_edges(int M, double *edges, nac_error *error);
+
+/* linspace(0, 1, M), NAC-ME's edges (M >= 2). */
+nac_status nac_bin_edges_linear(int M, double *edges, nac_error *error);
+
+/* i with edges[i] <= s < edges[i+1], compared in double, or -1 (NaN, out of range). O(log M). */
+int nac_bin(float s, const double *edges, int M);
+
+/* ---- Profiles ---------------------------------------------------------------------------------- */
+
+typedef struct nac_layer {
+    const char *name; /* the tap's ONNX tensor; lives as long as the profile */
+    nac_pool pool;
+    int neurons; /* C */
+    float alpha; /* > 0: steepness of the state's sigmoid */
+    int M;       /* edges */
+    double O;    /* > 0: images that fill a bin; larger than the number of images is legal */
+} nac_layer;
+
+typedef struct nac_profile nac_profile;
+
+/* An empty profile (all counts zero) with the authors' edges. Names are copied. */
+nac_status nac_profile_create(const nac_layer *layers, size_t layer_count, nac_profile **profile, nac_error *error);
+void nac_profile_destroy(nac_profile *profile);
+
+/* Reads a safetensors file (interfaces.md "Profile"); edges are the file's. */
+nac_status nac_profile_open(const void *bytes, size_t size, nac_profile **profile, nac_error *error);
+
+/* Writes the safetensors file; *bytes is owned by the profile until the next save or destroy. */
+nac_status nac_profile_save(nac_profile *profile, const void **bytes, size_t *size, nac_error *error);
+
+/* Counts N images: z[l] and g[l] are [N, neurons of layer l]. Order and batching never matter.
+ * NAC_NOT_FINITE if an input is NaN or infinite; nothing is counted then. */
+nac_status nac_profile_add(nac_profile *profile, int N, const float *const *z, const float *const *g, nac_error *error);
+
+/* profile += other, counts and number of images: bit for bit the profile of both sets.
+ * NAC_MISMATCH unless model, preprocessing and layers (names, M, alpha, edges) are the same. */
+nac_status nac_profile_merge(nac_profile *profile, const nac_profile *other, nac_error *error);
+
+/* NAC-UE: layer_scores is [N, layers], scores is [N], each in [0, 1], high = in-distribution. */
+nac_status nac_profile_score(const nac_profile *profile, int N, const float *const *z, const float *const *g,
+                             float *layer_scores, float *scores, nac_error *error);
+
+/* Phi of every neuron of one image and layer: coverage is [neurons], each in [0, 1]; bins (may be NULL)
+ * receives the bin index or -1. */
+nac_status nac_profile_coverage(const nac_profile *profile, int layer, const float *z, const float *g, float *coverage, int *bins,
+                                nac_error *error);
+
+int nac_profile_layer_count(const nac_profile *profile);
+nac_layer nac_profile_layer(const nac_profile *profile, int layer);
+const double *nac_profile_edges(const nac_profile *profile, int layer);    /* [M] */
+const uint32_t *nac_profile_counts(const nac_profile *profile, int layer); /* [M-1, neurons] */
+uint64_t nac_profile_images(const nac_profile *profile);                   /* images counted */
+
+/* Structured metadata, JSON text: "model" ({name, sha256}), "preprocess", "labels", "provenance", "selfTest", and any
+ * other key. Get returns NULL where there is none. Set checks that the text is JSON and, for "preprocess",
+ * that nac_preprocess_parse takes it. "format", "version", "layers" and "calibration" are the library's own. */
+const char *nac_profile_metadata(const nac_profile *profile, const char *key);
+nac_status nac_profile_set_metadata(nac_profile *profile, const char *key, const char *json, size_t size, nac_error *error);
+
+/* ---- Calibration -------------------------------------------------------------------------------- */
+
+/* Sorts and keeps held-out in-distribution scores (images that are in no profile) and sets the threshold so that a
+ * share of at most false_alarm (0..1, default elsewhere 0.05) of ID images has p <= false_alarm. */
+nac_status nac_profile_calibrate(nac_profile *profile, const float *scores, size_t count, double false_alarm, nac_error *error);
+
+/* Conformal p-value (1 + #{calibration <= score}) / (count + 1), NaN when the profile is not calibrated. O(log n). */
+double nac_profile_p_value(const nac_profile *profile, float score);
+/* verdict "out" iff score < threshold; NaN when not calibrated. */
+double nac_profile_threshold(const nac_profile *profile);
+const float *nac_profile_calibration(const nac_profile *profile, size_t *count); /* sorted, ascending */
+
+/* ---- Metrics ------------------------------------------------------------------------------------ */
+
+/* High score = in-distribution. AUROC counts ties one half. */
+typedef struct nac_metrics {
+    double auroc;
+    double fpr95;             /* OpenOOD: share of ID flagged when the threshold catches 95 % of OOD */
+    double fpr95_id_positive; /* ODIN paper: share of OOD accepted at 95 % ID acceptance */
+    double aupr_in;           /* ID positive */
+    double aupr_out;          /* OOD positive */
+} nac_metrics;
+
+/* O(n log n). NAC_INVALID_ARGUMENT when a set is empty, NAC_NOT_FINITE on NaN. */
+nac_status nac_metrics_compute(const float *id, size_t id_count, const float *ood, size_t ood_count, nac_metrics *metrics, nac_error *error);
+
+/* Percentile bootstrap over images, stratified by set: [low, high] of the central 95 % of every metric, `rounds`
+ * resamples, deterministic in `seed`. */
+nac_status nac_metrics_bootstrap(const float *id, size_t id_count, const float *ood, size_t ood_count, int rounds, uint64_t seed,
+                                 nac_metrics *low, nac_metrics *high, nac_error *error);
+
+/* Baseline scores of one image from its logits [K], all high = in-distribution: max softmax probability,
+ * logsumexp (the negative free energy at T = 1), and the largest logit. probabilities [K] may be NULL. */
+typedef struct nac_baselines {
+    float msp, energy, max_logit;
+} nac_baselines;
+nac_baselines nac_baselines_compute(const float *logits, int K, float *probabilities);
+
+/* ---- Model evaluation (NAC-ME) -------------------------------------------------------------------- */
+
+/* Mean over neurons of sum over bins of min(count / O, 1) / M (the authors divide by the number of edges). counts is
+ * [M-1, neurons], made with nac_bin_edges_linear. In [0, 1): higher = generalises better. */
+double nac_model_coverage(const uint32_t *counts, int neurons, int M, double O);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
