@@ -153,8 +153,8 @@ void nac_image_free(nac_image *image); /* leaves {0, 0, NULL}; NULL is fine */
 
 typedef struct nac_model nac_model;
 
-/* Reads an ONNX model (opset 9-18). Weights are copied, so bytes may be freed. Every node is looked at
- * before any weight is copied: NAC_UNSUPPORTED names the first operator (and its node) that has no forward
+/* Reads an ONNX model (opset 9-18). The weights stay where they are: bytes must stay valid and unchanged until
+ * nac_model_close. Every node is looked at before memory is taken for any weight: NAC_UNSUPPORTED names the first operator (and its node) that has no forward
  * or, on the way from an image to the logits, no backward. External data, subgraphs and functions are refused. */
 nac_status nac_model_open(const void *bytes, size_t size, nac_model **model, nac_error *error);
 void nac_model_close(nac_model *model);

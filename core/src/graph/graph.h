@@ -1,0 +1,113 @@
+/* graph.h - the network as this library runs it.
+ *
+ * An ONNX file is lowered, for one input size, to a graph of few operators on PHYSICAL tensors: dense, row-major,
+ * in the very order in which they lie in memory. A 4-D ONNX tensor [N,C,H,W] that comes out of a convolution lies
+ * as [N,H,W,C], because XNNPACK wants it so; its value says so (`layout`), and whoever needs ONNX's own order asks for
+ * a conversion (nac_as_row_major). Nothing below the lowering knows of NCHW.
+ *
+ * The backward pass is more nodes of the same graph: graph/gradient.c appends, behind the logits, the nodes that
+ * compute every wanted gradient. So one planner sees the whole timeline, and a backend knows nothing of derivatives.
+ *
+ * Every node has one output, every value one producer, and nodes stand in an order that can be run.
+ * Values and nodes are named by index: arrays grow while the graph is built, so never hold a pointer to
+ * an element across a call that may add one. */
+#ifndef NAC_GRAPH_H
+#define NAC_GRAPH_H
+
+#include "base/base.h"
+#include "ops/op_list.h"
+
+enum { NAC_NONE = -1 }; /* no value, no node */
+
+typedef enum nac_type { NAC_F32, NAC_I64 } nac_type; /* I64 only for constants: shapes, axes, indices */
+
+typedef enum nac_layout {
+    NAC_ROW_MAJOR,     /* physical dims are ONNX's */
+    NAC_CHANNELS_LAST, /* rank 4: ONNX says [N,C,H,W], memory holds [N,H,W,C] */
+} nac_layout;
+
+typedef struct nac_shape {
+    int rank;                /* 0 (a scalar) .. NAC_MAX_RANK */
+    int dims[NAC_MAX_RANK];  /* each >= 1; their product is checked by nac_graph_add_value */
+} nac_shape;
+
+typedef struct nac_value {
+    char *name; /* the ONNX tensor's, or NULL */
+    nac_type type;
+    nac_shape shape;   /* physical */
+    nac_layout layout;
+    int producer;      /* node, or NAC_NONE for constants and the input */
+    bool constant;
+    void *data;        /* constant: owned by the graph. Otherwise NULL until the plan lays it in the arena. */
+} nac_value;
+
+/* A sliding window over [N,H,W,C]. Sizes in elements, all >= 1, pads >= 0. */
+typedef struct nac_window {
+    int kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w;
+    int pad_top, pad_left, pad_bottom, pad_right;
+} nac_window;
+
+typedef struct nac_node {
+    nac_op op;
+    char *name;      /* of the ONNX node (or its output tensor), for messages and timings; never NULL */
+    int *inputs;     /* values; an absent optional input is NAC_NONE */
+    int input_count;
+    int output;      /* value */
+    float min, max;  /* the output is clamped to [min, max]; -INFINITY, INFINITY: not at all */
+    union {          /* which one holds, and what it means: op_list.h */
+        struct { nac_window window; int groups; } conv;
+        struct { nac_window window; bool count_include_pad; } pool;
+        struct { bool transpose_a, transpose_b; } matmul;
+        struct { nac_unary kind; float a, b; } unary;
+        struct { nac_binary kind; } binary;
+        struct { bool axes[NAC_MAX_RANK]; float scale; } reduce;
+        struct { float scale; } expand;
+        struct { int perm[NAC_MAX_RANK]; } transpose;
+        struct { int axis; } concat;
+        struct { int axis; } softmax;
+        struct { int starts[NAC_MAX_RANK], steps[NAC_MAX_RANK]; } slice;
+        struct { int before[NAC_MAX_RANK]; int steps[NAC_MAX_RANK]; float value; } pad;
+    } u;
+} nac_node;
+
+typedef struct nac_graph {
+    nac_value *values;
+    int value_count, value_capacity;
+    nac_node *nodes;
+    int node_count, node_capacity;
+    int input;  /* value: the image tensor, NAC_CHANNELS_LAST or physical [N,H,W,3] */
+    int logits; /* value: [N, K] */
+} nac_graph;
+
+void nac_graph_free(nac_graph *graph); /* frees what the graph owns, leaves it empty */
+
+/* Elements of a shape, as checked when the value was added. */
+size_t nac_elements(const nac_shape *shape);
+size_t nac_type_size(nac_type type);
+bool nac_shape_equal(const nac_shape *a, const nac_shape *b);
+nac_shape nac_shape_make(int rank, const int *dims);
+
+/* The value's dims as ONNX sees them ([N,C,H,W] of a channels-last value). */
+nac_shape nac_logical_shape(const nac_value *value);
+
+/* Adds a value without data. name is copied (may be NULL). NAC_LIMIT_EXCEEDED over 2^31 - 1 bytes. */
+nac_status nac_graph_add_value(nac_graph *graph, const char *name, nac_type type, const nac_shape *shape, nac_layout layout,
+                               int *value, nac_error *error);
+
+/* Adds a constant with uninitialised data, to be filled by the caller through graph->values[*value].data. */
+nac_status nac_graph_add_constant(nac_graph *graph, const char *name, nac_type type, const nac_shape *shape, nac_layout layout,
+                                  int *value, nac_error *error);
+
+/* A node under construction: zeroed attributes, no clamp. `name` is borrowed until nac_graph_emit. */
+nac_node nac_node_make(nac_op op, const char *name);
+
+/* Appends `node` with the given inputs (copied) and a new output value of this shape. When every input is a constant
+ * and the graph is still being lowered, the node is run at once by its plain loop and *output is a constant: this is
+ * the whole of constant folding for float tensors. */
+nac_status nac_graph_emit(nac_graph *graph, nac_node node, const int *inputs, int input_count, const char *output_name,
+                          const nac_shape *shape, nac_layout layout, int *output, nac_error *error);
+
+/* How many node inputs read the value (logits and taps not counted). O(nodes). */
+int nac_graph_uses(const nac_graph *graph, int value);
+
+#endif

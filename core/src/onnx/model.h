@@ -1,0 +1,80 @@
+/* model.h - an ONNX file as read: names, attributes, and where the weights lie. No shapes are inferred here.
+ *
+ * Strings are copied and NUL-terminated; tensors stay in the file's bytes (which outlive the model) and are turned to float32
+ * or int64 when a session asks, so that weights are not held twice. */
+#ifndef NAC_ONNX_MODEL_H
+#define NAC_ONNX_MODEL_H
+
+#include "base/base.h"
+
+/* A TensorProto. Its numbers lie in raw_data, or in float_data / int32_data / int64_data / double_data, packed or not. */
+typedef struct nac_onnx_tensor {
+    const char *name;
+    int data_type; /* TensorProto.DataType: 1 float, 2 uint8, 3 int8, 5 int16, 6 int32, 7 int64, 9 bool, 10 float16, 11 double, 16 bfloat16 */
+    int rank;
+    int64_t dims[NAC_MAX_RANK];
+    size_t count;          /* elements, product of dims, checked against the length of the data */
+    const uint8_t *bytes;  /* the tensor's TensorProto message in the file */
+    size_t size;
+} nac_onnx_tensor;
+
+/* Copies the tensor's numbers, converted, to numbers[count]. NAC_UNSUPPORTED for a type that is not a number. */
+nac_status nac_onnx_tensor_floats(const nac_onnx_tensor *tensor, float *numbers, nac_error *error);
+nac_status nac_onnx_tensor_ints(const nac_onnx_tensor *tensor, int64_t *numbers, nac_error *error);
+bool nac_onnx_tensor_is_float(const nac_onnx_tensor *tensor); /* float, float16, bfloat16, double */
+
+typedef enum nac_onnx_attribute_kind {
+    NAC_ATTRIBUTE_FLOAT = 1, NAC_ATTRIBUTE_INT = 2, NAC_ATTRIBUTE_STRING = 3, NAC_ATTRIBUTE_TENSOR = 4,
+    NAC_ATTRIBUTE_FLOATS = 6, NAC_ATTRIBUTE_INTS = 7, NAC_ATTRIBUTE_STRINGS = 8,
+} nac_onnx_attribute_kind;
+
+typedef struct nac_onnx_attribute {
+    const char *name;
+    nac_onnx_attribute_kind kind;
+    float f;
+    int64_t i;
+    const char *text; /* STRING: NUL-terminated copy */
+    size_t length;    /* of text, or number of floats / ints */
+    const float *floats;
+    const int64_t *ints;
+    nac_onnx_tensor tensor;
+} nac_onnx_attribute;
+
+typedef struct nac_onnx_node {
+    const char *op_type, *name; /* name: the node's, or its first output's where it has none */
+    const int *inputs;          /* tensor ids; NAC_ONNX_ABSENT for the empty name */
+    int input_count;
+    const int *outputs;
+    int output_count;
+    const nac_onnx_attribute *attributes;
+    int attribute_count;
+} nac_onnx_node;
+
+enum { NAC_ONNX_ABSENT = -1 };
+
+/* A graph input or output. */
+typedef struct nac_onnx_io {
+    int tensor; /* id */
+    int rank;   /* -1 when the file does not say */
+    int64_t dims[NAC_MAX_RANK]; /* -1: free */
+} nac_onnx_io;
+
+struct nac_model {
+    void *memory;                /* the reader's own book-keeping */
+    int opset;                   /* of the default domain */
+    int tensor_count;
+    const char **tensor_names;   /* [tensor_count]: every name that any node, input or initializer uses, once */
+    const nac_onnx_tensor **initializers; /* [tensor_count]: NULL where the tensor is not an initializer */
+    nac_onnx_node *nodes;        /* in a runnable order (the reader sorts, and refuses cycles) */
+    int node_count;
+    nac_onnx_io *inputs;         /* without initializers */
+    int input_count;
+    nac_onnx_io *outputs;
+    int output_count;
+    char *info;                  /* nac_model_info */
+};
+
+/* Tensor id by name, or NAC_ONNX_ABSENT. */
+int nac_model_find_tensor(const nac_model *model, const char *name);
+
+#endif

@@ -1,0 +1,104 @@
+/* ops.h - what every operator family offers, and the lowering from ONNX that it is reached by. */
+#ifndef NAC_OPS_H
+#define NAC_OPS_H
+
+#include "graph/graph.h"
+#include "onnx/model.h"
+
+/* ---- Operators of the graph -------------------------------------------------------------------- */
+
+/* The plain loops: the specification, which every fast kernel is tested against. Reads and writes the `data` of
+ * the node's values, which must all be set; float32 in, float32 out, sums in double. Applies the node's clamp. */
+typedef void (*nac_op_run)(const nac_graph *graph, const nac_node *node);
+
+/* Emits the nodes that turn dy (shape of the node's output; a fused clamp has already been taken off it) into the gradient with
+ * respect to input `slot`; *dx has exactly that input's shape and may be dy itself. NULL in the table: no gradient. */
+typedef nac_status (*nac_op_gradient)(nac_graph *graph, int node, int slot, int dy, int *dx, nac_error *error);
+
+typedef struct nac_op_entry {
+    const char *name; /* "CONV" */
+    nac_op_run run;
+    nac_op_gradient gradient;
+} nac_op_entry;
+
+extern const nac_op_entry nac_ops[NAC_OP_COUNT]; /* ops.c */
+
+/* One pair a line in ops.c's table; each family's file defines its own. Gradient-only ops have no gradient. */
+#define X(NAME) void nac_run_##NAME(const nac_graph *graph, const nac_node *node);
+NAC_OP_LIST(X)
+#undef X
+#define NAC_GRADIENT(NAME) nac_status nac_gradient_##NAME(nac_graph *graph, int node, int slot, int dy, int *dx, nac_error *error)
+NAC_GRADIENT(CONV);
+NAC_GRADIENT(MATMUL);
+NAC_GRADIENT(AFFINE);
+NAC_GRADIENT(UNARY);
+NAC_GRADIENT(BINARY);
+NAC_GRADIENT(MAX_POOL);
+NAC_GRADIENT(AVERAGE_POOL);
+NAC_GRADIENT(REDUCE);
+NAC_GRADIENT(EXPAND);
+NAC_GRADIENT(SOFTMAX);
+NAC_GRADIENT(RESHAPE);
+NAC_GRADIENT(TRANSPOSE);
+NAC_GRADIENT(CONCAT);
+NAC_GRADIENT(SLICE);
+NAC_GRADIENT(PAD);
+
+/* ---- Lowering from ONNX ------------------------------------------------------------------------ */
+
+/* One walk over the ONNX nodes with all sizes known. Each ONNX tensor is bound to a graph value; a tensor that depends on
+ * constants alone becomes a constant, so Shape -> Gather -> Concat -> Reshape chains vanish on the way. */
+typedef struct nac_lowering {
+    const nac_model *model;
+    nac_graph *graph;
+    int *bindings;               /* [tensors of the model]: value, or NAC_NONE */
+    const nac_onnx_node *node;   /* the one being lowered */
+    nac_error *error;
+} nac_lowering;
+
+/* Lowers lowering->node: reads inputs and attributes, checks them, emits nodes, binds outputs. */
+typedef nac_status (*nac_lower)(nac_lowering *lowering);
+
+typedef struct nac_onnx_op {
+    const char *op_type; /* "Conv" */
+    nac_lower lower;
+} nac_onnx_op;
+
+/* The entry for an ONNX operator of the default domain, or NULL. ops/onnx_list.c. */
+const nac_onnx_op *nac_onnx_op_find(const char *op_type);
+
+/* lower.c: the tools of a nac_lower. */
+
+/* Value of input i, NAC_NONE where it is absent or empty. Fails (MALFORMED) where a needed one is missing. */
+nac_status nac_lower_input(nac_lowering *lowering, int i, int *value);
+int nac_lower_optional(nac_lowering *lowering, int i);
+nac_status nac_lower_bind(nac_lowering *lowering, int output, int value);
+
+/* The constant's integers (I64, or F32 of whole numbers); NAC_UNSUPPORTED when it isn't a constant. */
+nac_status nac_lower_ints(nac_lowering *lowering, int value, const char *what, int64_t *ints, int capacity, int *count);
+
+/* The same tensor in the wanted memory order: itself, or through a TRANSPOSE (constants are permuted at once; a
+ * tensor whose bytes are the same either way, H = W = 1 or C = 1, through a RESHAPE). Channels last needs rank 4. */
+nac_status nac_as_row_major(nac_lowering *lowering, int value, int *result);
+nac_status nac_as_channels_last(nac_lowering *lowering, int value, int *result);
+
+/* nac_graph_emit under the name of the ONNX node. */
+nac_status nac_lower_emit(nac_lowering *lowering, nac_node node, const int *inputs, int input_count, const nac_shape *shape,
+                          nac_layout layout, int *output);
+
+/* NAC_UNSUPPORTED / NAC_MALFORMED with "node 'name' (Conv): " in front. */
+nac_status nac_lower_fail(nac_lowering *lowering, nac_status status, const char *format, ...) NAC_PRINTF(3, 4);
+
+/* Attributes of lowering->node, with their defaults. Wrong types are NAC_MALFORMED. */
+nac_status nac_attribute_int(nac_lowering *lowering, const char *name, int64_t otherwise, int64_t *result);
+nac_status nac_attribute_float(nac_lowering *lowering, const char *name, float otherwise, float *result);
+/* *count is 0 where the attribute is absent. */
+nac_status nac_attribute_ints(nac_lowering *lowering, const char *name, int64_t *ints, int capacity, int *count);
+/* "" where the attribute is absent; not NUL-terminated beyond *length. */
+nac_status nac_attribute_string(nac_lowering *lowering, const char *name, const char **text, size_t *length);
+
+/* Negative axes counted from the end; then the physical axis of a value with that layout. */
+nac_status nac_lower_axis(nac_lowering *lowering, int64_t axis, int rank, int *result);
+int nac_physical_axis(nac_layout layout, int axis);
+
+#endif
