@@ -10,7 +10,7 @@
 typedef struct nac_xnnpack nac_xnnpack;
 
 /* Prepares all of the graph's nodes. Values must have their final `data` pointers (the arena is laid out), each aligned to 16 bytes
- * with NAC_XNNPACK_SLACK readable bytes behind it. Weights that were packed into kernels and that no other node reads are freed
+ * with NAC_DATA_SLACK readable bytes behind it. Weights that were packed into kernels and that no other node reads are freed
  * (their `data` becomes NULL). The graph must outlive the backend. */
 nac_status nac_xnnpack_create(nac_graph *graph, nac_xnnpack **backend, nac_error *error);
 void nac_xnnpack_destroy(nac_xnnpack *backend);
@@ -20,7 +20,5 @@ nac_status nac_xnnpack_run(nac_xnnpack *backend, int node, nac_error *error);
 
 /* "xnn convolution", "loop", ...: what computes the node, for `--timings` and `nac info`. */
 const char *nac_xnnpack_kernel_name(const nac_xnnpack *backend, int node);
-
-enum { NAC_XNNPACK_SLACK = 128 }; /* XNN_EXTRA_BYTES at most: kernels may read past the end */
 
 #endif

@@ -17,7 +17,11 @@
 #include "base/base.h"
 #include "ops/op_list.h"
 
-enum { NAC_NONE = -1 }; /* no value, no node */
+enum {
+    NAC_NONE = -1,               /* no value, no node */
+    NAC_MAX_GRAPH_NODES = 1 << 17, /* forward, backward and conversions together */
+    NAC_DATA_SLACK = 128,        /* readable bytes behind every tensor: vector kernels load whole registers */
+};
 
 typedef enum nac_type { NAC_F32, NAC_I64 } nac_type; /* I64 only for constants: shapes, axes, indices */
 

@@ -1,0 +1,152 @@
+#include "graph/graph.h"
+
+#include <limits.h>
+#include <math.h>
+#include <string.h>
+
+#include "ops/ops.h"
+
+void nac_graph_free(nac_graph *graph) {
+    if (!graph) return;
+    for (int i = 0; i < graph->value_count; ++i) {
+        nac_free(graph->values[i].name);
+        if (graph->values[i].constant) nac_free(graph->values[i].data);
+    }
+    for (int i = 0; i < graph->node_count; ++i) {
+        nac_free(graph->nodes[i].name);
+        nac_free(graph->nodes[i].inputs);
+    }
+    nac_free(graph->values);
+    nac_free(graph->nodes);
+    memset(graph, 0, sizeof *graph);
+}
+
+size_t nac_elements(const nac_shape *shape) {
+    size_t count = 1;
+    for (int i = 0; i < shape->rank; ++i) count *= (size_t)shape->dims[i];
+    return count;
+}
+
+size_t nac_type_size(nac_type type) { return type == NAC_F32 ? sizeof(float) : sizeof(int64_t); }
+
+bool nac_shape_equal(const nac_shape *a, const nac_shape *b) {
+    return a->rank == b->rank && memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims) == 0;
+}
+
+nac_shape nac_shape_make(int rank, const int *dims) {
+    nac_shape shape = {.rank = rank};
+    memcpy(shape.dims, dims, (size_t)rank * sizeof *dims);
+    return shape;
+}
+
+nac_shape nac_logical_shape(const nac_value *value) {
+    if (value->layout != NAC_CHANNELS_LAST) return value->shape;
+    const int *d = value->shape.dims;
+    return nac_shape_make(4, (const int[]){d[0], d[3], d[1], d[2]});
+}
+
+/* Makes room for one more element; doubling keeps n additions O(n). */
+static nac_status grow(void **array, int count, int *capacity, size_t size, const char *what, nac_error *error) {
+    if (count < *capacity) return NAC_OK;
+    int wanted = *capacity ? *capacity * 2 : 64;
+    size_t bytes;
+    if (wanted <= 0 || !nac_mul_size((size_t)wanted, size, &bytes)) return nac_out_of_memory(error, what);
+    void *moved = nac_realloc(*array, bytes);
+    if (!moved) return nac_out_of_memory(error, what);
+    *array = moved;
+    *capacity = wanted;
+    return NAC_OK;
+}
+
+nac_status nac_graph_add_value(nac_graph *graph, const char *name, nac_type type, const nac_shape *shape, nac_layout layout,
+                               int *value, nac_error *error) {
+    if (shape->rank < 0 || shape->rank > NAC_MAX_RANK)
+        return nac_fail(error, NAC_UNSUPPORTED, "tensor '%s' has rank %d; at most %d is supported", name ? name : "", shape->rank,
+                        NAC_MAX_RANK);
+    size_t bytes = nac_type_size(type);
+    for (int i = 0; i < shape->rank; ++i) {
+        if (shape->dims[i] < 1)
+            return nac_fail(error, NAC_UNSUPPORTED, "tensor '%s' has an empty dimension (%d)", name ? name : "", shape->dims[i]);
+        if (!nac_mul_size(bytes, (size_t)shape->dims[i], &bytes) || bytes > INT_MAX)
+            return nac_fail(error, NAC_LIMIT_EXCEEDED, "tensor '%s' would take more than 2 GiB", name ? name : "");
+    }
+    NAC_TRY(grow((void **)&graph->values, graph->value_count, &graph->value_capacity, sizeof *graph->values, "the graph's values", error));
+    char *copy = NULL;
+    if (name && !(copy = nac_strndup(name, strlen(name)))) return nac_out_of_memory(error, "a tensor's name");
+    graph->values[graph->value_count] =
+        (nac_value){.name = copy, .type = type, .shape = *shape, .layout = layout, .producer = NAC_NONE};
+    *value = graph->value_count++;
+    return NAC_OK;
+}
+
+nac_status nac_graph_add_constant(nac_graph *graph, const char *name, nac_type type, const nac_shape *shape, nac_layout layout,
+                                  int *value, nac_error *error) {
+    int added;
+    NAC_TRY(nac_graph_add_value(graph, name, type, shape, layout, &added, error));
+    /* The slack lets vector kernels read past the end of a constant, as they do past the end of any tensor. */
+    void *data = nac_alloc_array(nac_elements(shape) * nac_type_size(type) + NAC_DATA_SLACK, 1);
+    if (!data) return nac_out_of_memory(error, name ? name : "a constant");
+    graph->values[added].data = data;
+    graph->values[added].constant = true;
+    *value = added;
+    return NAC_OK;
+}
+
+nac_node nac_node_make(nac_op op, const char *name) {
+    nac_node node;
+    memset(&node, 0, sizeof node);
+    node.op = op;
+    node.name = (char *)name; /* borrowed: nac_graph_emit copies it */
+    node.min = -INFINITY;
+    node.max = INFINITY;
+    return node;
+}
+
+static bool all_constant(const nac_graph *graph, const int *inputs, int input_count) {
+    for (int i = 0; i < input_count; ++i)
+        if (inputs[i] != NAC_NONE && (!graph->values[inputs[i]].constant || graph->values[inputs[i]].type != NAC_F32)) return false;
+    return input_count > 0;
+}
+
+nac_status nac_graph_emit(nac_graph *graph, nac_node node, const int *inputs, int input_count, const char *output_name,
+                          const nac_shape *shape, nac_layout layout, int *output, nac_error *error) {
+    if (all_constant(graph, inputs, input_count)) {
+        int folded;
+        NAC_TRY(nac_graph_add_constant(graph, output_name, NAC_F32, shape, layout, &folded, error));
+        node.inputs = (int *)inputs; /* only read, and only until the loop below returns */
+        node.input_count = input_count;
+        node.output = folded;
+        nac_ops[node.op].run(graph, &node);
+        *output = folded;
+        return NAC_OK;
+    }
+    if (graph->node_count >= NAC_MAX_GRAPH_NODES)
+        return nac_fail(error, NAC_LIMIT_EXCEEDED, "the network needs more than %d nodes", NAC_MAX_GRAPH_NODES);
+    NAC_TRY(grow((void **)&graph->nodes, graph->node_count, &graph->node_capacity, sizeof *graph->nodes, "the graph's nodes", error));
+    int value;
+    NAC_TRY(nac_graph_add_value(graph, output_name, NAC_F32, shape, layout, &value, error));
+    const char *name = node.name ? node.name : "";
+    char *name_copy = nac_strndup(name, strlen(name));
+    int *inputs_copy = nac_alloc_array((size_t)input_count, sizeof *inputs);
+    if (!name_copy || !inputs_copy) {
+        nac_free(name_copy);
+        nac_free(inputs_copy);
+        return nac_out_of_memory(error, "a node");
+    }
+    memcpy(inputs_copy, inputs, (size_t)input_count * sizeof *inputs);
+    node.name = name_copy;
+    node.inputs = inputs_copy;
+    node.input_count = input_count;
+    node.output = value;
+    graph->values[value].producer = graph->node_count;
+    graph->nodes[graph->node_count++] = node;
+    *output = value;
+    return NAC_OK;
+}
+
+int nac_graph_uses(const nac_graph *graph, int value) {
+    int uses = 0;
+    for (int n = 0; n < graph->node_count; ++n)
+        for (int i = 0; i < graph->nodes[n].input_count; ++i) uses += graph->nodes[n].inputs[i] == value;
+    return uses;
+}
