@@ -1,0 +1,158 @@
+#include <math.h>
+#include <string.h>
+
+#include "graph/passes.h"
+#include "ops/ops.h"
+
+/* ---- Pooling of taps ---------------------------------------------------------------------------- */
+
+static nac_status pool_failure(const nac_value *value, const char *pool, const char *wants, nac_error *error) {
+    return nac_fail(error, NAC_INVALID_ARGUMENT, "tap '%s' has rank %d; pool '%s' wants %s", value->name ? value->name : "",
+                    value->shape.rank, pool, wants);
+}
+
+/* ONNX's order of a [N,C,H,W] tensor, for a pool that keeps every element: the order is part of a profile. */
+static nac_status to_onnx_order(nac_graph *graph, int value, int *result, nac_error *error) {
+    const nac_value v = graph->values[value];
+    if (v.layout == NAC_ROW_MAJOR) {
+        *result = value;
+        return NAC_OK;
+    }
+    nac_node node = nac_node_make(NAC_OP_TRANSPOSE, "tap");
+    memcpy(node.u.transpose.perm, (const int[]){0, 3, 1, 2}, 4 * sizeof(int));
+    const nac_shape shape = nac_logical_shape(&v);
+    return nac_graph_emit(graph, node, &value, 1, NULL, &shape, NAC_ROW_MAJOR, result, error);
+}
+
+static nac_status flatten(nac_graph *graph, int value, int *result, nac_error *error) {
+    const nac_shape s = graph->values[value].shape;
+    const nac_shape flat = nac_shape_make(2, (const int[]){s.dims[0], (int)(nac_elements(&s) / (size_t)s.dims[0])});
+    return nac_graph_emit(graph, nac_node_make(NAC_OP_RESHAPE, "tap"), &value, 1, NULL, &flat, NAC_ROW_MAJOR, result, error);
+}
+
+/* Appends the pooling of `value` (an activation, or a gradient of the same shape and layout). */
+static nac_status pool_value(nac_graph *graph, int value, nac_pool pool, int *pooled, nac_error *error) {
+    const nac_value v = graph->values[value];
+    const int rank = v.shape.rank;
+    if (rank < 2) return pool_failure(&v, "any", "a batch and at least one more dimension", error);
+    nac_node node = nac_node_make(NAC_OP_REDUCE, "tap");
+    nac_shape shape = v.shape;
+    int summed = value;
+    switch (pool) {
+        case NAC_POOL_NONE:
+            NAC_TRY(to_onnx_order(graph, value, &summed, error));
+            return flatten(graph, summed, pooled, error);
+        case NAC_POOL_CLS:
+            if (rank != 3) return pool_failure(&v, "cls", "[N,T,C]", error);
+            node = nac_node_make(NAC_OP_SLICE, "tap");
+            for (int i = 0; i < rank; ++i) node.u.slice.steps[i] = 1;
+            shape.dims[1] = 1;
+            break;
+        case NAC_POOL_NHWC:
+            if (rank != 4) return pool_failure(&v, "nhwc", "[N,H,W,C]", error);
+            node.u.reduce.axes[nac_physical_axis(v.layout, 1)] = node.u.reduce.axes[nac_physical_axis(v.layout, 2)] = true;
+            break;
+        case NAC_POOL_SUM:
+        case NAC_POOL_MEAN:
+            if (rank > 4) return pool_failure(&v, "sum", "[N,C,H,W], [N,T,C] or [N,C]", error);
+            if (rank == 4) node.u.reduce.axes[nac_physical_axis(v.layout, 2)] = node.u.reduce.axes[nac_physical_axis(v.layout, 3)] = true;
+            if (rank == 3) node.u.reduce.axes[1] = true;
+            break;
+    }
+    if (node.op == NAC_OP_REDUCE) {
+        size_t summands = 1;
+        for (int i = 0; i < rank; ++i) {
+            if (!node.u.reduce.axes[i]) continue;
+            summands *= (size_t)shape.dims[i];
+            shape.dims[i] = 1;
+        }
+        node.u.reduce.scale = pool == NAC_POOL_MEAN ? 1.0f / (float)summands : 1.0f;
+    }
+    if (!nac_shape_equal(&shape, &v.shape))
+        NAC_TRY(nac_graph_emit(graph, node, &value, 1, NULL, &shape, v.layout, &summed, error));
+    return flatten(graph, summed, pooled, error);
+}
+
+nac_status nac_graph_pool_taps(nac_graph *graph, nac_graph_tap *taps, int tap_count, nac_error *error) {
+    for (int i = 0; i < tap_count; ++i) NAC_TRY(pool_value(graph, taps[i].value, taps[i].pool, &taps[i].z, error));
+    return NAC_OK;
+}
+
+/* ---- One backward sweep -------------------------------------------------------------------------- */
+
+/* gradients[v]: the sum so far of what v's readers send back, or NAC_NONE. */
+static nac_status accumulate(nac_graph *graph, int *gradients, int value, int dx, nac_error *error) {
+    if (gradients[value] == NAC_NONE) {
+        gradients[value] = dx;
+        return NAC_OK;
+    }
+    nac_node sum = nac_node_make(NAC_OP_BINARY, graph->values[value].name);
+    sum.u.binary.kind = NAC_BINARY_ADD;
+    const nac_value v = graph->values[dx];
+    return nac_graph_emit(graph, sum, (const int[]){gradients[value], dx}, 2, NULL, &v.shape, v.layout, &gradients[value], error);
+}
+
+/* Takes gradient dy of nodes[n]'s output to those of its inputs that depend on a tap. */
+static nac_status node_backward(nac_graph *graph, int n, int dy, const bool *wanted, int *gradients, nac_error *error) {
+    const nac_node node = graph->nodes[n]; /* a copy: emitting may move the array, but not node.inputs */
+    bool any = false;
+    for (int slot = 0; slot < node.input_count; ++slot) any |= node.inputs[slot] != NAC_NONE && wanted[node.inputs[slot]];
+    if (!any) return NAC_OK;
+    if (node.min != -INFINITY || node.max != INFINITY) {
+        nac_node clamp = nac_node_make(NAC_OP_CLAMP_GRAD, node.name);
+        clamp.min = node.min;
+        clamp.max = node.max;
+        const nac_value y = graph->values[node.output];
+        NAC_TRY(nac_graph_emit(graph, clamp, (const int[]){node.output, dy}, 2, NULL, &y.shape, y.layout, &dy, error));
+    }
+    for (int slot = 0; slot < node.input_count; ++slot) {
+        const int input = node.inputs[slot];
+        if (input == NAC_NONE || !wanted[input]) continue;
+        if (!nac_ops[node.op].gradient)
+            return nac_fail(error, NAC_UNSUPPORTED, "node '%s': operator %s has no backward", node.name, nac_ops[node.op].name);
+        int dx;
+        NAC_TRY(nac_ops[node.op].gradient(graph, n, slot, dy, &dx, error));
+        NAC_TRY(accumulate(graph, gradients, input, dx, error));
+    }
+    return NAC_OK;
+}
+
+static nac_status sweep_back(nac_graph *graph, nac_graph_tap *taps, int tap_count, bool *wanted, int *gradients, nac_error *error) {
+    const int forward_count = graph->node_count;
+    for (int i = 0; i < tap_count; ++i) wanted[taps[i].value] = true;
+    for (int n = 0; n < forward_count; ++n)
+        for (int i = 0; i < graph->nodes[n].input_count; ++i)
+            if (graph->nodes[n].inputs[i] != NAC_NONE && wanted[graph->nodes[n].inputs[i]]) wanted[graph->nodes[n].output] = true;
+
+    const nac_shape logits = graph->values[graph->logits].shape;
+    NAC_TRY(nac_graph_emit(graph, nac_node_make(NAC_OP_LOGITS_GRAD, "p - 1/K"), &graph->logits, 1, NULL, &logits, NAC_ROW_MAJOR,
+                           &gradients[graph->logits], error));
+    /* Reverse order: when a node's turn comes, every reader of its output has sent its share. */
+    for (int n = forward_count - 1; n >= -1; --n) {
+        const int output = n >= 0 ? graph->nodes[n].output : graph->input;
+        if (gradients[output] == NAC_NONE) continue; /* does not reach the logits */
+        for (int i = 0; i < tap_count; ++i)
+            if (taps[i].value == output) NAC_TRY(pool_value(graph, gradients[output], taps[i].pool, &taps[i].g, error));
+        if (n >= 0) NAC_TRY(node_backward(graph, n, gradients[output], wanted, gradients, error));
+    }
+    for (int i = 0; i < tap_count; ++i)
+        if (taps[i].g == NAC_NONE)
+            return nac_fail(error, NAC_INVALID_ARGUMENT, "tap '%s' does not lead to the logits", graph->values[taps[i].value].name);
+    return NAC_OK;
+}
+
+nac_status nac_graph_append_gradients(nac_graph *graph, nac_graph_tap *taps, int tap_count, nac_error *error) {
+    /* Only values of the forward graph are looked up in these two. */
+    const size_t values = (size_t)graph->value_count;
+    bool *wanted = nac_alloc_array(values, sizeof *wanted);
+    int *gradients = nac_alloc_array(values, sizeof *gradients);
+    nac_status status = wanted && gradients ? NAC_OK : nac_out_of_memory(error, "the backward pass");
+    if (status == NAC_OK) {
+        for (size_t v = 0; v < values; ++v) gradients[v] = NAC_NONE;
+        for (int i = 0; i < tap_count; ++i) taps[i].g = NAC_NONE;
+        status = sweep_back(graph, taps, tap_count, wanted, gradients, error);
+    }
+    nac_free(wanted);
+    nac_free(gradients);
+    return status;
+}

@@ -1,0 +1,44 @@
+/* passes.h - what happens to a lowered graph before it can run, in this order:
+ *   nac_graph_fuse -> nac_graph_append_gradients -> nac_plan_make -> a backend. */
+#ifndef NAC_PASSES_H
+#define NAC_PASSES_H
+
+#include "graph/graph.h"
+
+/* Folds batch norms into convolutions and matrix products, clamps into their producers, and drops what neither the logits nor a
+ * kept value needs. `keep` are values that must still be computed as they are (taps): nothing is fused over them. */
+nac_status nac_graph_fuse(nac_graph *graph, const int *keep, int keep_count, nac_error *error);
+
+/* Removes nodes that nothing kept depends on, and the data of constants that no node reads. */
+nac_status nac_graph_sweep(nac_graph *graph, const int *keep, int keep_count, nac_error *error);
+
+/* A tap on the graph: the value, how it is pooled, and the pooled results, each [N, neurons]. */
+typedef struct nac_graph_tap {
+    int value;
+    nac_pool pool;
+    int z, g; /* values, set by nac_graph_pool_taps and nac_graph_append_gradients */
+} nac_graph_tap;
+
+/* Appends the pooling of every tap's activation. NAC_INVALID_ARGUMENT where pool and rank do not fit. */
+nac_status nac_graph_pool_taps(nac_graph *graph, nac_graph_tap *taps, int tap_count, nac_error *error);
+
+/* Appends one backward sweep from softmax(logits) - 1/K to the earliest tap, and the pooling of each tap's gradient as
+ * soon as it is complete, so that its memory can be used again. Nothing in front of the earliest tap is differentiated. */
+nac_status nac_graph_append_gradients(nac_graph *graph, nac_graph_tap *taps, int tap_count, nac_error *error);
+
+/* The taps of "auto" (interfaces.md, "Tap names"), deepest first, from a lowered graph that is not yet fused; at most 4.
+ * *count 0 when there is nothing that could be tapped. */
+enum { NAC_AUTO_TAPS = 4 };
+nac_status nac_graph_auto_taps(const nac_graph *graph, nac_graph_tap taps[NAC_AUTO_TAPS], int *count, nac_error *error);
+
+/* Values that every path from input to logits runs through, in order: what is worth tapping. *values is the caller's to free. */
+nac_status nac_graph_cut_values(const nac_graph *graph, int **values, int *count, nac_error *error);
+
+/* One block of memory for every tensor that is not a constant: lifetimes from the order of nodes, reuse where they do not overlap,
+ * elementwise nodes in place. Sets `data` of all values. `keep` values stay readable to the end of a run. */
+nac_status nac_plan_make(nac_graph *graph, const int *keep, int keep_count, void **arena, size_t *arena_bytes, nac_error *error);
+
+/* Multiply-adds of a node: CONV, CONV_GRAD and MATMUL; 0 for the rest. */
+uint64_t nac_node_macs(const nac_graph *graph, const nac_node *node);
+
+#endif
