@@ -1,0 +1,43 @@
+/* onnx_list.h - the one list of ONNX operators that can be lowered. Adding one: a line here and a function
+ *
+ *   nac_status nac_lower_<op_type>(nac_lowering *lowering)
+ *
+ * in its family's file. X(op_type): declares that function and makes the table of onnx_list.c, by which a file with any other
+ * operator is refused when it is opened. */
+#ifndef NAC_ONNX_LIST_H
+#define NAC_ONNX_LIST_H
+
+#include "ops/ops.h"
+
+/* One family a block, alphabetical inside of it. */
+#define NAC_ONNX_OP_LIST(X) \
+    /* constants.c: constants and shape arithmetic */ \
+    X(Cast)                 \
+    X(Constant)             \
+    X(ConstantOfShape)      \
+    X(Dropout)              \
+    X(Equal)                \
+    X(Identity)             \
+    X(Range)                \
+    X(Shape)                \
+    X(Size)                 \
+    X(Where)                \
+    /* shape_ops.c: the same numbers, elsewhere */ \
+    X(Concat)               \
+    X(Expand)               \
+    X(Flatten)              \
+    X(Gather)               \
+    X(Pad)                  \
+    X(Reshape)              \
+    X(Slice)                \
+    X(Split)                \
+    X(Squeeze)              \
+    X(Tile)                 \
+    X(Transpose)            \
+    X(Unsqueeze)
+
+#define X(op_type) nac_status nac_lower_##op_type(nac_lowering *lowering);
+NAC_ONNX_OP_LIST(X)
+#undef X
+
+#endif
