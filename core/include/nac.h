@@ -225,104 +225,166 @@ const char *nac_session_info(const nac_session *session);
 
 /* ---- States, bins, coverage --------------------------------------------------------------------- */
 
-/* sigmoid(alpha * (z * g)) in float32, in [0, 1]; exactly 0.5 for a dead unit; NaN in, NaN out. */
+/* sigmoid(alpha * (z * g)) in float32, in [0, 1]; NaN in, NaN out. alpha > 0. Where float32 runs out of digits the
+ * authors' code has exact values, and so has this: 0.5 for about -1.1e-7 <= x <= 1.2e-7 (every dead unit: z * g = 0),
+ * 1 for x >= 16.64, 0 for x < -88.73 (where exp overflows). x = alpha * (z * g). */
 float nac_state(float z, float g, float alpha);
 
 /* The authors' M edges (M even, 4..NAC_MAX_BINS) for NAC-UE: dense around 0.5, M - 1 bins, the last of
- * which can never be hit. NAC_INVALID_ARGUMENT for another M. */
+ * which, [1.01, 1.2), can never be hit. edges[M/2 - 1] is exactly 0.5, so dead units fall in bin M/2 - 1; the others
+ * agree with NumPy's to a few units in the last place (its log is not libm's). NAC_INVALID_ARGUMENT for another M. */
 nac_status nac_bin_edges(int M, double *edges, nac_error *error);
 
-/* linspace(0, 1, M), NAC-ME's edges (M >= 2). */
+/* np.linspace(0, 1, M), NAC-ME's edges (M in 2..NAC_MAX_BINS). Bins are right-open: the state 1 falls in none.
+ * (The authors' torch.linspace rounds them to float32: no edge moves by more than 6e-8.) */
 nac_status nac_bin_edges_linear(int M, double *edges, nac_error *error);
 
-/* i with edges[i] <= s < edges[i+1], compared in double, or -1 (NaN, out of range). O(log M). */
+/* i with edges[i] <= s < edges[i+1], compared in double, or -1 (NaN, out of range). Edges must ascend. O(log M). */
 int nac_bin(float s, const double *edges, int M);
+
+/* The two loops below a profile, for searches over alpha, M and O on cached z and g, and for NAC-ME. z and g are
+ * [N, neurons], counts is [M-1, neurons], edges is [M], finite and strictly ascending.
+ * NAC_INVALID_ARGUMENT for neurons, M, alpha, O out of range; NaN or infinite z, g fall where their state falls, NaN in no bin. */
+
+/* counts[bin, c] += 1 for every image; a count of 2^32 - 1 stays. */
+nac_status nac_coverage_count(int N, int neurons, const float *z, const float *g, float alpha, int M, const double *edges,
+                              uint32_t *counts, nac_error *error);
+
+/* scores is [O_count, N]: for every O (1..64 values) the mean over neurons of min(counts[bin, c] / O, 1). One layer's
+ * NAC-UE; of several layers the mean of theirs is the image's. */
+nac_status nac_coverage_score(int N, int neurons, const float *z, const float *g, float alpha, int M, const double *edges,
+                              const uint32_t *counts, const double *O, int O_count, float *scores, nac_error *error);
 
 /* ---- Profiles ---------------------------------------------------------------------------------- */
 
 typedef struct nac_layer {
-    const char *name; /* the tap's ONNX tensor; lives as long as the profile */
+    const char *name; /* the tap's ONNX tensor: UTF-8, 1..NAC_MAX_NAME bytes; lives as long as the profile */
     nac_pool pool;
-    int neurons; /* C */
-    float alpha; /* > 0: steepness of the state's sigmoid */
-    int M;       /* edges */
-    double O;    /* > 0: images that fill a bin; larger than the number of images is legal */
+    int neurons; /* C, 1..NAC_MAX_NEURONS */
+    float alpha; /* finite, > 0: steepness of the state's sigmoid */
+    int M;       /* edges: even, 4..NAC_MAX_BINS */
+    double O;    /* finite, > 0: images that fill a bin; larger than the number of images is legal */
 } nac_layer;
 
 typedef struct nac_profile nac_profile;
 
-/* An empty profile (all counts zero) with the authors' edges. Names are copied. */
+/* An empty profile (all counts zero) with the authors' edges, of 1..NAC_MAX_TAPS layers. Names are copied. Memory: 4 (M - 1)
+ * neurons bytes a layer, however many images are counted, plus 8 bytes for every image hash that is handed in.
+ * NAC_INVALID_ARGUMENT for a layer out of the ranges above. */
 nac_status nac_profile_create(const nac_layer *layers, size_t layer_count, nac_profile **profile, nac_error *error);
-void nac_profile_destroy(nac_profile *profile);
+void nac_profile_destroy(nac_profile *profile); /* NULL is fine */
 
-/* Reads a safetensors file (interfaces.md "Profile"); edges are the file's. */
+/* Reads a safetensors file; edges are the file's, finite and strictly ascending. Everything is checked: the container
+ * (no gap, no overlap, no key twice), metadata, shapes, and that no neuron was counted more often than there are images.
+ * NAC_MALFORMED says what is wrong, NAC_UNSUPPORTED names another version, NAC_LIMIT_EXCEEDED a size over its limit.
+ *
+ * The file. `__metadata__`, strings: "format" "nac-profile"; "version" "1"; "images", decimal; "layers", JSON, in order
+ * [{ name, pool ("sum", "nhwc", "mean", "cls", "none"), neurons, alpha, M, O }]; "calibration", JSON { images, falseAlarm,
+ * threshold }, where calibrated; and nac_profile_set_metadata's. Tensors: "<i>.edges" F64 [M] and "<i>.counts" U32 [M-1,
+ * neurons] of layer i = 0, 1, ...; "calibration.scores" F32 [images], ascending; "images.hash" and "calibration.hash" U64,
+ * ascending, where there are any. Metadata of unknown keys is kept and written back; unknown tensors are not. */
 nac_status nac_profile_open(const void *bytes, size_t size, nac_profile **profile, nac_error *error);
 
-/* Writes the safetensors file; *bytes is owned by the profile until the next save or destroy. */
+/* Writes the safetensors file; *bytes is owned by the profile until the next save or destroy. Canonical: profiles that are
+ * equal are equal bytes. NAC_LIMIT_EXCEEDED when the metadata is longer than NAC_MAX_PROFILE_HEADER. */
 nac_status nac_profile_save(nac_profile *profile, const void **bytes, size_t *size, nac_error *error);
 
-/* Counts N images: z[l] and g[l] are [N, neurons of layer l]. Order and batching never matter.
- * NAC_NOT_FINITE if an input is NaN or infinite; nothing is counted then. */
+/* Counts N >= 0 images: z[l] and g[l] are [N, neurons of layer l]. Order and batching never matter. A calibration
+ * and the metadata "selfTest" were measured on other counts, so both are dropped (with N > 0).
+ * NAC_NOT_FINITE if an input is NaN or infinite, NAC_LIMIT_EXCEEDED past 2^32 - 1 images; nothing is counted then. */
 nac_status nac_profile_add(nac_profile *profile, int N, const float *const *z, const float *const *g, nac_error *error);
 
-/* profile += other, counts and number of images: bit for bit the profile of both sets.
- * NAC_MISMATCH unless model, preprocessing and layers (names, M, alpha, edges) are the same. */
+/* profile += other, counts, number of images and hashes: bit for bit the profile of both sets. Calibration and "selfTest" are
+ * dropped as by nac_profile_add; other metadata, and O, stay the profile's own. other may be the profile itself.
+ * NAC_MISMATCH unless the metadata "model" (its sha256, or all of it where there is none) and "preprocess", and the
+ * layers (names, pools, neurons, M, alpha, edges) are the same; NAC_LIMIT_EXCEEDED past 2^32 - 1 images. */
 nac_status nac_profile_merge(nac_profile *profile, const nac_profile *other, nac_error *error);
 
-/* NAC-UE: layer_scores is [N, layers], scores is [N], each in [0, 1], high = in-distribution. */
+/* NAC-UE: layer_scores is [N, layers], scores is [N], each in [0, 1], high = in-distribution; either may be NULL. A
+ * state of NaN is in no bin and adds 0. Sums are in double, one image at a time: the same bits alone and in a batch. */
 nac_status nac_profile_score(const nac_profile *profile, int N, const float *const *z, const float *const *g,
                              float *layer_scores, float *scores, nac_error *error);
 
-/* Phi of every neuron of one image and layer: coverage is [neurons], each in [0, 1]; bins (may be NULL)
+/* Phi of every neuron of one image and layer: z, g, coverage are [neurons], coverage in [0, 1]; bins (may be NULL)
  * receives the bin index or -1. */
 nac_status nac_profile_coverage(const nac_profile *profile, int layer, const float *z, const float *g, float *coverage, int *bins,
                                 nac_error *error);
 
 int nac_profile_layer_count(const nac_profile *profile);
-nac_layer nac_profile_layer(const nac_profile *profile, int layer);
+nac_layer nac_profile_layer(const nac_profile *profile, int layer);        /* layer must be in 0..layer_count-1, here and below */
 const double *nac_profile_edges(const nac_profile *profile, int layer);    /* [M] */
 const uint32_t *nac_profile_counts(const nac_profile *profile, int layer); /* [M-1, neurons] */
 uint64_t nac_profile_images(const nac_profile *profile);                   /* images counted */
 
-/* Structured metadata, JSON text: "model" ({name, sha256}), "preprocess", "labels", "provenance", "selfTest", and any
- * other key. Get returns NULL where there is none. Set checks that the text is JSON and, for "preprocess",
- * that nac_preprocess_parse takes it. "format", "version", "layers" and "calibration" are the library's own. */
+/* Structured metadata, JSON text: "model" ({name, sha256}), "preprocess", "labels" ([..]), "provenance", "selfTest", and
+ * any other key. Get returns NULL where there is none; the text lives until the key is set again. Set checks that the text
+ * is JSON, for "preprocess" that nac_preprocess_parse takes it, that a sha256 is 64 hexadecimal digits and that labels are
+ * strings (NAC_MALFORMED), and keeps it without white space, "preprocess" in its canonical form. json NULL removes the key.
+ * "format", "version", "images", "layers" and "calibration" are the library's own: NULL, and NAC_INVALID_ARGUMENT. */
 const char *nac_profile_metadata(const nac_profile *profile, const char *key);
 nac_status nac_profile_set_metadata(nac_profile *profile, const char *key, const char *json, size_t size, nac_error *error);
+/* The index-th key, in the order of their bytes, or NULL past the last. Text of foreign keys may be anything. */
+const char *nac_profile_metadata_key(const nac_profile *profile, size_t index);
+
+/* NAC_MISMATCH, with the first 8 digits of both, unless metadata "model" holds this SHA-256 (64 hexadecimal digits) of
+ * the ONNX file's bytes. The host computes it (Web Crypto, node:crypto). */
+nac_status nac_profile_check_model(const nac_profile *profile, const char *sha256_hex, nac_error *error);
+
+/* Which images a profile has seen, so that an evaluation can refuse them: sets of 64-bit image hashes, chosen by the host
+ * (the first 8 bytes of a SHA-256). Adding one twice is fine; merge unites them. Adding costs O(count log count + size of the
+ * set): hand over many at once. Has is O(log n). The arrays are ascending, valid until the set changes; NULL where empty. */
+nac_status nac_profile_add_hashes(nac_profile *profile, const uint64_t *hashes, size_t count, nac_error *error);
+bool nac_profile_has_hash(const nac_profile *profile, uint64_t hash);
+const uint64_t *nac_profile_hashes(const nac_profile *profile, size_t *count);
+/* The same for the images behind calibration scores; they stay when a calibration is dropped or replaced. */
+nac_status nac_profile_add_calibration_hashes(nac_profile *profile, const uint64_t *hashes, size_t count, nac_error *error);
+bool nac_profile_has_calibration_hash(const nac_profile *profile, uint64_t hash);
+const uint64_t *nac_profile_calibration_hashes(const nac_profile *profile, size_t *count);
 
 /* ---- Calibration -------------------------------------------------------------------------------- */
 
-/* Sorts and keeps held-out in-distribution scores (images that are in no profile) and sets the threshold so that a
- * share of at most false_alarm (0..1, default elsewhere 0.05) of ID images has p <= false_alarm. */
+/* Sorts and keeps `count` held-out in-distribution scores, each in [0, 1], of images that are in no profile, and sets the
+ * threshold, in place of an earlier calibration. scores may be nac_profile_calibration's own array, to change the false_alarm
+ * alone. For every score in [0, 1]
+ *     score < threshold  <=>  p <= false_alarm,
+ * to the bit, ties included (a score equal to the threshold is "in"). Of new in-distribution images a share of at
+ * most false_alarm (0..1, default elsewhere 0.05) is flagged, on average over calibration sets. With fewer than
+ * 1 / false_alarm - 1 images no p can be so small: the threshold is 0 and nothing is ever flagged.
+ * NAC_INVALID_ARGUMENT: no score, a score or false_alarm out of range or NaN. */
 nac_status nac_profile_calibrate(nac_profile *profile, const float *scores, size_t count, double false_alarm, nac_error *error);
 
-/* Conformal p-value (1 + #{calibration <= score}) / (count + 1), NaN when the profile is not calibrated. O(log n). */
+/* Conformal p-value (1 + #{calibration <= score}) / (count + 1), NaN when the profile is not calibrated or for
+ * NaN. O(log n). */
 double nac_profile_p_value(const nac_profile *profile, float score);
 /* verdict "out" iff score < threshold; NaN when not calibrated. */
 double nac_profile_threshold(const nac_profile *profile);
-const float *nac_profile_calibration(const nac_profile *profile, size_t *count); /* sorted, ascending */
+double nac_profile_false_alarm(const nac_profile *profile); /* NaN when not calibrated */
+const float *nac_profile_calibration(const nac_profile *profile, size_t *count); /* sorted, ascending; NULL when there are none */
 
 /* ---- Metrics ------------------------------------------------------------------------------------ */
 
-/* High score = in-distribution. AUROC counts ties one half. */
+/* High score = in-distribution. AUROC counts ties one half. A threshold accepts tied scores together. Shares in [0, 1].
+ * OpenOOD's figures differ in two ways: its AUPR joins the points of the curve by straight lines (this is average
+ * precision, scikit-learn's average_precision_score, which does not), and it has aupr_in and aupr_out swapped. */
 typedef struct nac_metrics {
     double auroc;
-    double fpr95;             /* OpenOOD: share of ID flagged when the threshold catches 95 % of OOD */
-    double fpr95_id_positive; /* ODIN paper: share of OOD accepted at 95 % ID acceptance */
+    double fpr95;             /* OpenOOD: share of ID flagged at the strictest threshold that catches >= 95 % of OOD */
+    double fpr95_id_positive; /* ODIN paper: share of OOD accepted at the highest threshold that accepts >= 95 % of ID */
     double aupr_in;           /* ID positive */
     double aupr_out;          /* OOD positive */
 } nac_metrics;
 
-/* O(n log n). NAC_INVALID_ARGUMENT when a set is empty, NAC_NOT_FINITE on NaN. */
+/* id is [id_count], ood is [ood_count]; infinite scores are fine. O(n log n). NAC_INVALID_ARGUMENT when a set is empty,
+ * NAC_NOT_FINITE on NaN. */
 nac_status nac_metrics_compute(const float *id, size_t id_count, const float *ood, size_t ood_count, nac_metrics *metrics, nac_error *error);
 
 /* Percentile bootstrap over images, stratified by set: [low, high] of the central 95 % of every metric, `rounds`
- * resamples, deterministic in `seed`. */
+ * resamples (1..1000000), deterministic in `seed`. O(n log n + rounds n). */
 nac_status nac_metrics_bootstrap(const float *id, size_t id_count, const float *ood, size_t ood_count, int rounds, uint64_t seed,
                                  nac_metrics *low, nac_metrics *high, nac_error *error);
 
-/* Baseline scores of one image from its logits [K], all high = in-distribution: max softmax probability,
- * logsumexp (the negative free energy at T = 1), and the largest logit. probabilities [K] may be NULL. */
+/* Baseline scores of one image from its logits [K], K >= 1, all high = in-distribution: max softmax probability,
+ * logsumexp (the negative free energy at T = 1), and the largest logit. probabilities [K] may be NULL. NaN for a NaN logit. */
 typedef struct nac_baselines {
     float msp, energy, max_logit;
 } nac_baselines;
@@ -331,7 +393,8 @@ nac_baselines nac_baselines_compute(const float *logits, int K, float *probabili
 /* ---- Model evaluation (NAC-ME) -------------------------------------------------------------------- */
 
 /* Mean over neurons of sum over bins of min(count / O, 1) / M (the authors divide by the number of edges). counts is
- * [M-1, neurons], made with nac_bin_edges_linear. In [0, 1): higher = generalises better. */
+ * [M-1, neurons], made with nac_bin_edges_linear and nac_coverage_count from correctly classified images. O > 0 images
+ * fill a bin. In [0, 1): higher = generalises better. NaN for arguments out of range. */
 double nac_model_coverage(const uint32_t *counts, int neurons, int M, double O);
 
 #ifdef __cplusplus
