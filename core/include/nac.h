@@ -207,6 +207,12 @@ nac_status nac_session_forward(nac_session *session, nac_error *error);
 /* Takes p - 1/K back to the earliest tap in one sweep; then g is valid. After nac_session_forward. */
 nac_status nac_session_backward(nac_session *session, nac_error *error);
 
+/* One node of the plan by itself, for timing: running 0 .. node_count - 1 in order is a forward and a backward without their
+ * checks. Nodes [0, forward_count) are the forward pass. nac_session_info says what each one is. */
+nac_status nac_session_run_node(nac_session *session, int node, nac_error *error);
+int nac_session_node_count(const nac_session *session);
+int nac_session_forward_count(const nac_session *session);
+
 int nac_session_batch(const nac_session *session);
 int nac_session_classes(const nac_session *session);          /* K */
 const float *nac_session_logits(const nac_session *session);  /* [N, K] */
@@ -220,7 +226,8 @@ const float *nac_session_tap_g(const nac_session *session, int tap);      /* [N,
  * z[h,w,c] * G[c] is what position (h,w) contributes to neuron c. */
 const float *nac_session_tap_map(const nac_session *session, int tap, int dims[4]);
 
-/* JSON: { input, macsForward, macsBackward, arenaBytes, weightBytes, taps: [...], candidates: [...], nodes: [...] }. */
+/* JSON: { input: [N,H,W,C], classes, macsForward, macsBackward, arenaBytes, weightBytes, taps: [{name, pool, neurons}],
+ * candidates: [{name, shape}], nodes: [{name, op, macs}] }. Shapes of candidates are ONNX's. Owned by the session. */
 const char *nac_session_info(const nac_session *session);
 
 /* ---- States, bins, coverage --------------------------------------------------------------------- */
