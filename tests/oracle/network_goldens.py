@@ -1,0 +1,229 @@
+"""Whole networks against PyTorch autograd: writes tests/golden/networks/.
+
+    /usr/bin/python3 tests/oracle/network_goldens.py
+
+Needs PyTorch, torchvision, onnx and numpy (Debian: python3-torch python3-torchvision python3-onnx).
+
+Four small networks with random weights and calibrated batch norms, exported by torch.onnx.export, and for each the logits and the
+pooled activation z and gradient g of every tap on the same 24 images. PyTorch computes in float64, so a difference from the goldens is
+ours alone. `scores` are NAC-UE of the last 8 images under a profile of the first 16, by numpy.
+
+Files: input.safetensors (U8 pixels, x = (pixel - 128) / 64), NAME.onnx, NAME.safetensors.
+"""
+
+import json
+import math
+import pathlib
+import struct
+
+import numpy as np
+import onnx
+import torch
+import torch.nn as nn
+from torchvision.models.densenet import DenseNet
+from torchvision.models.mobilenetv2 import MobileNetV2
+
+OUT = pathlib.Path(__file__).resolve().parent.parent / "golden" / "networks"
+IMAGES, PROFILE_IMAGES, SIZE, CLASSES = 24, 16, 32, 10
+BINS, FILL = 50, 4.0
+
+
+def save_safetensors(path, tensors, metadata=None):
+    """The container is 8 bytes of header length, a JSON header, then the tensors: too small to need a library."""
+    names = {np.dtype("float32"): "F32", np.dtype("uint8"): "U8", np.dtype("float64"): "F64", np.dtype("int32"): "I32"}
+    header, offset = {}, 0
+    if metadata:
+        header["__metadata__"] = metadata
+    for name, array in tensors.items():
+        header[name] = {"dtype": names[array.dtype], "shape": list(array.shape), "data_offsets": [offset, offset + array.nbytes]}
+        offset += array.nbytes
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(np.ascontiguousarray(a).tobytes() for a in tensors.values()))
+
+
+# ---- Networks ------------------------------------------------------------------------------------
+
+
+class Block(nn.Module):
+    """ResNet's basic block."""
+
+    def __init__(self, inputs, outputs, stride):
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+        self.down = None
+        if stride != 1 or inputs != outputs:
+            self.down = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+
+    def forward(self, x):
+        y = self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(x)))))
+        return torch.relu(y + (x if self.down is None else self.down(x)))
+
+
+class ResNet(nn.Module):
+    """With the ImageNet stem: 7x7 stride 2 and an overlapping, padded max pool."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 8, 7, 2, 3, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(3, 2, 1))
+        self.layer1 = nn.Sequential(Block(8, 8, 1), Block(8, 8, 1))
+        self.layer2 = nn.Sequential(Block(8, 16, 2), Block(16, 16, 1))
+        self.layer3 = nn.Sequential(Block(16, 32, 2))
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.fc = nn.Linear(32, CLASSES)
+
+    def forward(self, x):
+        x = self.layer3(self.layer2(self.layer1(self.stem(x))))
+        return self.fc(torch.flatten(self.avgpool(x), 1))
+
+
+class VGG(nn.Module):
+    """Convolutions with biases, max pools, and a classifier that flattens more than one pixel."""
+
+    def __init__(self):
+        super().__init__()
+        layers, inputs = [], 3
+        for width in (8, 12, 16):
+            layers += [nn.Conv2d(inputs, width, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+            inputs = width
+        self.features = nn.Sequential(*layers)
+        self.hidden = nn.Sequential(nn.Linear(16 * 4 * 4, 24), nn.ReLU(), nn.Dropout())
+        self.fc = nn.Linear(24, CLASSES)
+
+    def forward(self, x):
+        return self.fc(self.hidden(torch.flatten(self.features(x), 1)))
+
+
+def make_densenet():
+    return DenseNet(growth_rate=6, block_config=(2, 3, 2), num_init_features=8, bn_size=2, num_classes=CLASSES)
+
+
+def make_mobilenet():
+    settings = [[1, 8, 1, 1], [4, 12, 2, 2], [4, 16, 1, 2]]
+    return MobileNetV2(num_classes=CLASSES, width_mult=0.25, inverted_residual_setting=settings, round_nearest=4)
+
+
+# name -> (how to make it, the modules whose outputs are tapped).
+NETWORKS = {
+    "resnet": (ResNet, ["avgpool", "layer3", "layer2", "layer1"]),
+    "vgg": (VGG, ["hidden", "features.8", "features.5", "features.2"]),
+    "densenet": (make_densenet, ["features.norm5", "features.denseblock2", "features.transition1"]),
+    "mobilenetv2": (make_mobilenet, ["features.5.0", "features.4", "features.2.conv.1", "features.1"]),
+}
+
+
+def randomise(network, images):
+    """Random affine batch norms with the statistics of these images, so that activations keep a sane scale."""
+    nn.init.normal_(classifier(network).weight, std=0.5)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.uniform_(module.bias, -0.5, 0.5)
+            module.momentum = 1.0
+    network.train()
+    with torch.no_grad():
+        network(images)
+    return network.eval()
+
+
+def classifier(network):
+    return [m for m in network.modules() if isinstance(m, nn.Linear)][-1]
+
+
+# ---- Goldens -------------------------------------------------------------------------------------
+
+
+def pooled_states(network, taps, images):
+    """logits, and per tap z and g: each summed over H, W on its own; one backward from p - 1/K, nothing divided by the batch."""
+    modules = dict(network.named_modules())
+    outputs = {}
+    hooks = [modules[t].register_forward_hook(lambda m, i, o, t=t: outputs.__setitem__(t, o)) for t in taps]
+    logits = network(images)
+    for hook in hooks:
+        hook.remove()
+    loss = -torch.log_softmax(logits, 1).mean(1).sum()
+    gradients = torch.autograd.grad(loss, [outputs[t] for t in taps])
+    pool = lambda t: t.flatten(2).sum(2) if t.dim() == 4 else t
+    return logits.detach(), {t: (pool(outputs[t]).detach(), pool(g)) for t, g in zip(taps, gradients)}
+
+
+def bin_edges(m):
+    half = m // 2
+    a = np.log(np.linspace(1, math.sqrt(1000), half)) / math.log(1000)
+    edges = np.concatenate([a[:-1], (1 - a)[::-1]])
+    edges[-1] += 0.01
+    return np.append(edges, 1.2)
+
+
+def nac_scores(states, alphas):
+    """NAC-UE of the images behind the profile's, in nac-semantics' words: mean over layers of mean over neurons of Phi."""
+    edges, layers = bin_edges(BINS), []
+    for (z, g), alpha in zip(states.values(), alphas):
+        x = np.float32(alpha) * (z.numpy().astype(np.float32) * g.numpy().astype(np.float32))
+        with np.errstate(over="ignore"):
+            s = (np.float32(1) / (np.float32(1) + np.exp(-x))).astype(np.float64)
+        index = np.searchsorted(edges, s, side="right") - 1
+        counts = np.zeros((BINS - 1, s.shape[1]))
+        for row in index[:PROFILE_IMAGES]:
+            counts[row, np.arange(s.shape[1])] += 1
+        phi = np.minimum(counts / FILL, 1)
+        layers.append(np.stack([phi[row, np.arange(s.shape[1])].mean() for row in index[PROFILE_IMAGES:]]))
+    return np.mean(layers, axis=0).astype(np.float32)
+
+
+def export(network, taps, images, path):
+    """Exports with the taps as extra outputs, then renames those tensors to the taps' names and drops the extra outputs."""
+
+    class Tapped(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.network = network
+
+        def forward(self, x):
+            kept = {}
+            modules = dict(self.network.named_modules())
+            hooks = [modules[t].register_forward_hook(lambda m, i, o, t=t: kept.__setitem__(t, o)) for t in taps]
+            logits = self.network(x)
+            for hook in hooks:
+                hook.remove()
+            return (logits, *[kept[t] for t in taps])
+
+    torch.onnx.export(Tapped(), images[:1].float(), str(path), opset_version=13, input_names=["input"], output_names=["logits", *taps],
+                      dynamic_axes={"input": {0: "N"}, "logits": {0: "N"}}, do_constant_folding=True)
+    model = onnx.load(str(path))
+    del model.graph.output[1:]
+    del model.graph.value_info[:]
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))
+
+
+def main():
+    torch.manual_seed(7)
+    OUT.mkdir(parents=True, exist_ok=True)
+    # Smooth random fields with some noise: neighbouring pixels agree, as in photographs.
+    coarse = torch.randn(IMAGES, 3, 5, 5)
+    fields = nn.functional.interpolate(coarse, size=(SIZE, SIZE), mode="bicubic", align_corners=True)
+    pixels = (fields * 50 + torch.randn_like(fields) * 10 + 128).clamp(0, 255).to(torch.uint8)
+    save_safetensors(OUT / "input.safetensors", {"pixels": pixels.numpy()})
+    images = (pixels.float() - 128) / 64
+    for name, (make, taps) in NETWORKS.items():
+        torch.manual_seed(11)
+        network = randomise(make(), images)
+        export(network, taps, images, OUT / f"{name}.onnx")
+        logits, states = pooled_states(network.double(), taps, images.double())
+        # Half of the states beyond sigmoid(+-1): every kind of bin is met.
+        alphas = [float(np.float32(1 / max(np.median(np.abs((z * g).numpy())), 1e-12))) for z, g in states.values()]
+        tensors = {"logits": logits.numpy().astype(np.float32), "scores": nac_scores(states, alphas)}
+        for tap, (z, g) in states.items():
+            tensors[f"{tap}.z"] = z.numpy().astype(np.float32)
+            tensors[f"{tap}.g"] = g.numpy().astype(np.float32)
+        metadata = {"taps": json.dumps(taps), "alphas": json.dumps(alphas), "bins": str(BINS), "fill": str(FILL), "profileImages": str(PROFILE_IMAGES)}
+        save_safetensors(OUT / f"{name}.safetensors", tensors, metadata)
+        print(name, (OUT / f"{name}.onnx").stat().st_size, {t: tuple(z.shape) for t, (z, _) in states.items()}, tensors["scores"].round(3))
+
+
+if __name__ == "__main__":
+    main()
