@@ -13,12 +13,10 @@ typedef struct fusion {
 
 static bool is_clamped(const nac_node *node) { return node->min != -INFINITY || node->max != INFINITY; }
 
-/* The producer of `value` if it may absorb the value's only reader, or NULL. */
-static nac_node *absorbing_producer(const fusion *f, int value) {
-    int producer = f->graph->values[value].producer;
-    if (producer == NAC_NONE || f->dead[producer] || f->uses[value] != 1) return NULL;
-    nac_node *node = &f->graph->nodes[producer];
-    return is_clamped(node) ? NULL : node;
+/* The producer of `value` if whoever asks is the only one to read it, or NULL. */
+static nac_node *only_reader_of(const fusion *f, int value) {
+    const int producer = f->graph->values[value].producer;
+    return producer == NAC_NONE || f->uses[value] != 1 ? NULL : &f->graph->nodes[producer];
 }
 
 /* `producer` now computes what node `reader` did. */
@@ -50,8 +48,8 @@ static nac_status private_constant(fusion *f, int value, int *copy, nac_error *e
  * Rounding w * scale to float32 moves a weight by at most 2^-24 of itself. */
 static nac_status fold_affine(fusion *f, int affine, nac_error *error) {
     const nac_node a = f->graph->nodes[affine];
-    nac_node *producer = absorbing_producer(f, a.inputs[0]);
-    if (!producer || (producer->op != NAC_OP_CONV && producer->op != NAC_OP_MATMUL)) return NAC_OK;
+    nac_node *producer = only_reader_of(f, a.inputs[0]);
+    if (!producer || is_clamped(producer) || (producer->op != NAC_OP_CONV && producer->op != NAC_OP_MATMUL)) return NAC_OK;
     if (!f->graph->values[a.inputs[1]].constant || !f->graph->values[a.inputs[2]].constant) return NAC_OK;
     const int weight_value = producer->inputs[1];
     const bool has_bias = producer->input_count > 2 && producer->inputs[2] != NAC_NONE;
@@ -98,15 +96,36 @@ static nac_status fold_affine(fusion *f, int affine, nac_error *error) {
 
 static bool can_clamp(nac_op op) { return op == NAC_OP_CONV || op == NAC_OP_MATMUL || op == NAC_OP_AFFINE || op == NAC_OP_BINARY; }
 
+/* A second clamp (Relu, then Clip) narrows the first: both derivatives are 0 or 1, and so is their product. */
 static void fold_clamp(fusion *f, int clamp) {
     const nac_node *node = &f->graph->nodes[clamp];
-    nac_node *producer = absorbing_producer(f, node->inputs[0]);
+    nac_node *producer = only_reader_of(f, node->inputs[0]);
     if (!producer || !can_clamp(producer->op)) return;
-    /* A layout alias between the two would make one value of two shapes. */
-    if (!nac_shape_equal(&f->graph->values[producer->output].shape, &f->graph->values[node->output].shape)) return;
-    producer->min = node->u.unary.a;
-    producer->max = node->u.unary.b;
+    const float min = fmaxf(producer->min, node->u.unary.a), max = fminf(producer->max, node->u.unary.b);
+    if (!(min <= max)) return; /* disjoint: the order of the two matters */
+    producer->min = min;
+    producer->max = max;
     absorb(f, producer, clamp);
+}
+
+/* Zeros around an image that only a convolution reads are the convolution's own padding: how TensorFlow's
+ * "SAME" reaches ONNX through PyTorch. */
+static void fold_pad(fusion *f, int convolution) {
+    nac_node *conv = &f->graph->nodes[convolution];
+    const nac_node *pad = only_reader_of(f, conv->inputs[0]);
+    if (!pad || pad->op != NAC_OP_PAD || pad->u.pad.value != 0.0f) return;
+    const int *in = f->graph->values[pad->inputs[0]].shape.dims, *out = f->graph->values[pad->output].shape.dims;
+    const int *before = pad->u.pad.before;
+    for (int i = 0; i < 4; ++i)
+        if (pad->u.pad.steps[i] != 1 || out[i] < before[i] + in[i] || ((i == 0 || i == 3) && out[i] != in[i])) return;
+    nac_window *window = &conv->u.conv.window;
+    window->pad_top += before[1];
+    window->pad_left += before[2];
+    window->pad_bottom += out[1] - in[1] - before[1];
+    window->pad_right += out[2] - in[2] - before[2];
+    f->dead[f->graph->values[pad->output].producer] = true;
+    f->uses[pad->output] = 0;
+    conv->inputs[0] = pad->inputs[0];
 }
 
 /* Closes the gaps that dead nodes leave. */
@@ -168,6 +187,7 @@ nac_status nac_graph_fuse(nac_graph *graph, const int *keep, int keep_count, nac
         /* In order, so that convolution, batch norm and clamp melt into one on the way down. */
         for (int n = 0; n < graph->node_count && status == NAC_OK; ++n) {
             if (graph->nodes[n].op == NAC_OP_AFFINE) status = fold_affine(&f, n, error);
+            else if (graph->nodes[n].op == NAC_OP_CONV) fold_pad(&f, n);
             else if (graph->nodes[n].op == NAC_OP_UNARY && graph->nodes[n].u.unary.kind == NAC_UNARY_CLAMP) fold_clamp(&f, n);
         }
     }
