@@ -34,7 +34,52 @@
     X(Squeeze)              \
     X(Tile)                 \
     X(Transpose)            \
-    X(Unsqueeze)
+    X(Unsqueeze)            \
+    /* affine.c: batch normalisation */ \
+    X(BatchNormalization)   \
+    /* binary.c: functions of two numbers, broadcast */ \
+    X(Add)                  \
+    X(Div)                  \
+    X(Max)                  \
+    X(Min)                  \
+    X(Mul)                  \
+    X(Sub)                  \
+    X(Sum)                  \
+    /* convolution.c */ \
+    X(Conv)                 \
+    /* matmul.c: products of matrices */ \
+    X(Gemm)                 \
+    X(MatMul)               \
+    /* pool.c: windows over an image */ \
+    X(AveragePool)          \
+    X(GlobalAveragePool)    \
+    X(GlobalMaxPool)        \
+    X(MaxPool)              \
+    /* reduce.c: sums over axes */ \
+    X(ReduceMean)           \
+    X(ReduceSum)            \
+    /* softmax.c */ \
+    X(LogSoftmax)           \
+    X(Softmax)              \
+    /* unary.c: functions of one number */ \
+    X(Abs)                  \
+    X(Clip)                 \
+    X(Elu)                  \
+    X(Erf)                  \
+    X(Exp)                  \
+    X(HardSigmoid)          \
+    X(HardSwish)            \
+    X(LeakyRelu)            \
+    X(Log)                  \
+    X(Neg)                  \
+    X(PRelu)                \
+    X(Pow)                  \
+    X(Reciprocal)           \
+    X(Relu)                 \
+    X(Sigmoid)              \
+    X(Softplus)             \
+    X(Sqrt)                 \
+    X(Tanh)
 
 #define X(op_type) nac_status nac_lower_##op_type(nac_lowering *lowering);
 NAC_ONNX_OP_LIST(X)

@@ -1,0 +1,130 @@
+#include "ops/common.h"
+
+#include <stdio.h>
+#include <string.h>
+
+nac_walk nac_walk_make(int rank, const int *sizes) {
+    nac_walk walk;
+    memset(&walk, 0, sizeof walk);
+    walk.rank = rank;
+    for (int i = 0; i < rank; ++i) walk.sizes[i] = sizes[i];
+    return walk;
+}
+
+void nac_walk_strides(nac_walk *walk, int tensor, const nac_shape *shape) {
+    int stride = 1;
+    for (int i = shape->rank - 1; i >= 0; --i) {
+        if (i < walk->rank) walk->strides[tensor][i] = shape->dims[i] == 1 ? 0 : stride;
+        stride *= shape->dims[i];
+    }
+}
+
+bool nac_walk_next(nac_walk *walk) {
+    for (int i = walk->rank - 1; i >= 0; --i) {
+        for (int t = 0; t < 3; ++t) walk->offset[t] += walk->strides[t][i];
+        if (++walk->index[i] < walk->sizes[i]) return true;
+        for (int t = 0; t < 3; ++t) walk->offset[t] -= walk->strides[t][i] * walk->sizes[i];
+        walk->index[i] = 0;
+    }
+    return false;
+}
+
+nac_shape nac_shape_aligned(const nac_shape *shape, int rank) {
+    nac_shape aligned = {.rank = rank};
+    for (int i = 0; i < rank; ++i) {
+        int from = i - (rank - shape->rank);
+        aligned.dims[i] = from < 0 ? 1 : shape->dims[from];
+    }
+    return aligned;
+}
+
+nac_status nac_emit_reduced_like(nac_graph *graph, const char *name, int value, int target, float scale, int *result,
+                                 nac_error *error) {
+    const nac_shape from = graph->values[value].shape, to = graph->values[target].shape;
+    const nac_layout layout = graph->values[target].layout;
+    if (nac_shape_equal(&from, &to)) {
+        if (scale == 1) {
+            *result = value;
+            return NAC_OK;
+        }
+        nac_node node = nac_node_make(NAC_OP_EXPAND, name);
+        node.u.expand.scale = scale;
+        return nac_graph_emit(graph, node, &value, 1, NULL, &to, layout, result, error);
+    }
+    nac_shape kept = nac_shape_aligned(&to, from.rank);
+    nac_node node = nac_node_make(NAC_OP_REDUCE, name);
+    node.u.reduce.scale = scale;
+    for (int i = 0; i < from.rank; ++i) node.u.reduce.axes[i] = kept.dims[i] == 1 && from.dims[i] != 1;
+    int reduced;
+    NAC_TRY(nac_graph_emit(graph, node, &value, 1, NULL, &kept, layout, &reduced, error));
+    if (to.rank == from.rank) {
+        *result = reduced;
+        return NAC_OK;
+    }
+    return nac_graph_emit(graph, nac_node_make(NAC_OP_RESHAPE, name), &reduced, 1, NULL, &to, layout, result, error);
+}
+
+nac_status nac_gradient_refused(const nac_graph *graph, int node, int slot, nac_error *error) {
+    return nac_fail(error, NAC_UNSUPPORTED, "node '%s' (%s) has no gradient for its input %d", graph->nodes[node].name,
+                    nac_ops[graph->nodes[node].op].name, slot);
+}
+
+nac_status nac_lower_float(nac_lowering *lowering, int i, int *value) {
+    int found;
+    NAC_TRY(nac_lower_input(lowering, i, &found));
+    if (lowering->graph->values[found].type != NAC_F32)
+        return nac_lower_fail(lowering, NAC_UNSUPPORTED, "input %d holds integers; only float32 is supported here", i);
+    *value = found;
+    return NAC_OK;
+}
+
+nac_status nac_lower_scalar(nac_lowering *lowering, int value, const char *what, float *number) {
+    const nac_value *v = &lowering->graph->values[value];
+    if (!v->constant) return nac_lower_fail(lowering, NAC_UNSUPPORTED, "%s is computed at run time; it must be a constant", what);
+    size_t count = nac_elements(&v->shape);
+    if (count != 1) return nac_lower_fail(lowering, NAC_UNSUPPORTED, "%s has %zu elements; only one number is supported", what, count);
+    *number = v->type == NAC_F32 ? *(const float *)v->data : (float)*(const int64_t *)v->data;
+    return NAC_OK;
+}
+
+nac_status nac_lower_vector(nac_lowering *lowering, int value, const char *what, int count, const float **numbers) {
+    const nac_value *v = &lowering->graph->values[value];
+    if (!v->constant || v->type != NAC_F32)
+        return nac_lower_fail(lowering, NAC_UNSUPPORTED, "%s must be a float32 constant", what);
+    if (v->shape.rank != 1 || v->shape.dims[0] != count) {
+        char text[NAC_SHAPE_TEXT];
+        return nac_lower_fail(lowering, NAC_MALFORMED, "%s has shape %s where [%d] is needed", what, nac_shape_text(&v->shape, text),
+                              count);
+    }
+    *numbers = v->data;
+    return NAC_OK;
+}
+
+nac_status nac_lower_reshape(nac_lowering *lowering, int value, const nac_shape *shape, int *result) {
+    if (nac_shape_equal(&lowering->graph->values[value].shape, shape)) {
+        *result = value;
+        return NAC_OK;
+    }
+    return nac_lower_emit(lowering, nac_node_make(NAC_OP_RESHAPE, lowering->node->name), &value, 1, shape, NAC_ROW_MAJOR, result);
+}
+
+nac_status nac_lower_add_vector(nac_lowering *lowering, int count, int *value, float **numbers) {
+    nac_shape shape = nac_shape_make(1, &count);
+    NAC_TRY(nac_graph_add_constant(lowering->graph, NULL, NAC_F32, &shape, NAC_ROW_MAJOR, value, lowering->error));
+    *numbers = nac_data(lowering->graph, *value);
+    return NAC_OK;
+}
+
+nac_status nac_lower_affine(nac_lowering *lowering, int x, int scale, int bias, int *result) {
+    const nac_shape shape = lowering->graph->values[x].shape;
+    return nac_lower_emit(lowering, nac_node_make(NAC_OP_AFFINE, lowering->node->name), (const int[]){x, scale, bias}, 3, &shape,
+                          lowering->graph->values[x].layout, result);
+}
+
+const char *nac_shape_text(const nac_shape *shape, char *text) {
+    int used = snprintf(text, NAC_SHAPE_TEXT, "[");
+    for (int i = 0; i < shape->rank; ++i)
+        used += snprintf(text + used, (size_t)(NAC_SHAPE_TEXT - used), i ? ", %d" : "%d", shape->dims[i]);
+    (void)snprintf(text + used, (size_t)(NAC_SHAPE_TEXT - used), "]");
+    return text;
+}

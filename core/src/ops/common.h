@@ -1,0 +1,86 @@
+/* common.h - what the operator families share: the numbers of a value, the clamp, walking broadcast tensors. */
+#ifndef NAC_OPS_COMMON_H
+#define NAC_OPS_COMMON_H
+
+#include <math.h>
+
+#include "ops/ops.h"
+
+/* Channels that a loop sums at once, in doubles on the stack: with them innermost every family's loop runs along
+ * memory and the compiler makes vectors of it, and no operator needs scratch memory. */
+enum { NAC_BLOCK = 64 };
+
+static inline float *nac_data(const nac_graph *graph, int value) { return graph->values[value].data; }
+
+static inline int nac_min_int(int a, int b) { return a < b ? a : b; }
+
+/* y clamped to the node's [min, max]. NaN stays NaN, so that a session can report it. */
+static inline float nac_clamp(float y, float min, float max) {
+    y = y < min ? min : y;
+    return y > max ? max : y;
+}
+
+/* ---- Walking ----------------------------------------------------------------------------------- */
+
+/* Counts through sizes[0..rank) in row-major order and keeps the offset, in elements, into up to three tensors:
+ *   nac_walk walk = nac_walk_make(rank, sizes);
+ *   nac_walk_strides(&walk, 0, &shape);
+ *   do { ... x[walk.offset[0]] ... } while (nac_walk_next(&walk));
+ * The sizes are all >= 1, so there is always a first element. Offsets fit an int: a tensor is under 2 GiB. */
+typedef struct nac_walk {
+    int rank, sizes[NAC_MAX_RANK], index[NAC_MAX_RANK];
+    int strides[3][NAC_MAX_RANK], offset[3];
+} nac_walk;
+
+nac_walk nac_walk_make(int rank, const int *sizes);
+
+/* Strides of a dense tensor of this shape, whose leading walk->rank dims are walked: 0 where its dim is 1. */
+void nac_walk_strides(nac_walk *walk, int tensor, const nac_shape *shape);
+
+/* False, and back at the first element, after the last one. */
+bool nac_walk_next(nac_walk *walk);
+
+/* The same dims behind leading ones, so that shapes of different rank can be compared dim by dim. */
+nac_shape nac_shape_aligned(const nac_shape *shape, int rank);
+
+/* ---- Gradients --------------------------------------------------------------------------------- */
+
+/* *result = scale * value, summed over the dims that broadcasting had added to get from `target`'s shape to value's.
+ * `value` itself where there is nothing to do. */
+nac_status nac_emit_reduced_like(nac_graph *graph, const char *name, int value, int target, float scale, int *result,
+                                 nac_error *error);
+
+/* The answer to a gradient that no translator of this library makes necessary. */
+nac_status nac_gradient_refused(const nac_graph *graph, int node, int slot, nac_error *error);
+
+/* ---- Lowering ---------------------------------------------------------------------------------- */
+
+/* nac_lower_input, which must hold float32. */
+nac_status nac_lower_float(nac_lowering *lowering, int i, int *value);
+
+/* The only number of a constant (float or integer) with one element. */
+nac_status nac_lower_scalar(nac_lowering *lowering, int value, const char *what, float *number);
+
+/* Constant float32 vector of exactly `count` numbers: its data. Channel constants of Conv and BatchNormalization. */
+nac_status nac_lower_vector(nac_lowering *lowering, int value, const char *what, int count, const float **numbers);
+
+/* A RESHAPE to these row-major dims; the value itself where it has them already. It must be row-major. */
+nac_status nac_lower_reshape(nac_lowering *lowering, int value, const nac_shape *shape, int *result);
+
+/* A new constant [count], to be filled through *numbers. */
+nac_status nac_lower_add_vector(nac_lowering *lowering, int count, int *value, float **numbers);
+
+/* x * scale[C] + bias[C] over the last physical dim; scale and bias are constants [C]. */
+nac_status nac_lower_affine(nac_lowering *lowering, int x, int scale, int bias, int *result);
+
+/* a (kind) b, broadcast as ONNX says across memory orders: binary.c. */
+nac_status nac_lower_combine(nac_lowering *lowering, nac_binary kind, int a, int b, int *result);
+
+/* One UNARY node on x, in x's memory order: unary.c. */
+nac_status nac_lower_unary(nac_lowering *lowering, nac_unary kind, float a, float b, int x, int *result);
+
+/* "[1, 64, 7, 7]" into text[NAC_SHAPE_TEXT], which is returned. */
+enum { NAC_SHAPE_TEXT = 96 };
+const char *nac_shape_text(const nac_shape *shape, char *text);
+
+#endif

@@ -1,0 +1,119 @@
+/* convolution.c - two-dimensional convolution with groups, and its gradient. */
+#include "ops/common.h"
+#include "ops/window.h"
+
+/* x [N,H,W,Ci], w [Co,kh,kw,Ci/g], [bias [Co]] -> y [N,OH,OW,Co]. */
+void nac_run_CONV(const nac_graph *graph, const nac_node *node) {
+    const int *xd = graph->values[node->inputs[0]].shape.dims, *yd = graph->values[node->output].shape.dims;
+    const int N = yd[0], OH = yd[1], OW = yd[2], Co = yd[3], H = xd[1], W = xd[2], Ci = xd[3];
+    const nac_window k = node->u.conv.window;
+    const int Cig = Ci / node->u.conv.groups, Cog = Co / node->u.conv.groups;
+    const float *x = nac_data(graph, node->inputs[0]), *w = nac_data(graph, node->inputs[1]);
+    const float *bias = node->input_count > 2 && node->inputs[2] != NAC_NONE ? nac_data(graph, node->inputs[2]) : NULL;
+    float *y = nac_data(graph, node->output);
+    for (int n = 0; n < N; ++n)
+        for (int oh = 0; oh < OH; ++oh)
+            for (int ow = 0; ow < OW; ++ow)
+                for (int co = 0; co < Co; ++co) {
+                    double sum = bias ? (double)bias[co] : 0;
+                    for (int kh = 0; kh < k.kernel_h; ++kh) {
+                        const int h = oh * k.stride_h - k.pad_top + kh * k.dilation_h;
+                        if (h < 0 || h >= H) continue;
+                        for (int kw = 0; kw < k.kernel_w; ++kw) {
+                            const int v = ow * k.stride_w - k.pad_left + kw * k.dilation_w;
+                            if (v < 0 || v >= W) continue;
+                            const float *pixel = x + ((n * H + h) * W + v) * Ci + co / Cog * Cig;
+                            const float *weight = w + ((co * k.kernel_h + kh) * k.kernel_w + kw) * Cig;
+                            for (int c = 0; c < Cig; ++c) sum += (double)pixel[c] * (double)weight[c];
+                        }
+                    }
+                    *y++ = nac_clamp((float)sum, node->min, node->max);
+                }
+}
+
+/* dy [N,OH,OW,Co], w [Co,kh,kw,Ci/g] -> dx [N,H,W,Ci]: every pixel gathers from the windows that saw it. */
+void nac_run_CONV_GRAD(const nac_graph *graph, const nac_node *node) {
+    const int *yd = graph->values[node->inputs[0]].shape.dims, *xd = graph->values[node->output].shape.dims;
+    const int N = yd[0], OH = yd[1], OW = yd[2], Co = yd[3], H = xd[1], W = xd[2], Ci = xd[3];
+    const nac_window k = node->u.conv.window;
+    const int groups = node->u.conv.groups, Cig = Ci / groups, Cog = Co / groups;
+    const float *dy = nac_data(graph, node->inputs[0]), *w = nac_data(graph, node->inputs[1]);
+    float *dx = nac_data(graph, node->output);
+    for (int n = 0; n < N; ++n)
+        for (int h = 0; h < H; ++h)
+            for (int v = 0; v < W; ++v)
+                for (int g = 0; g < groups; ++g)
+                    for (int c0 = 0; c0 < Cig; c0 += NAC_BLOCK) {
+                        const int count = nac_min_int(NAC_BLOCK, Cig - c0);
+                        double sum[NAC_BLOCK] = {0};
+                        for (int kh = 0; kh < k.kernel_h; ++kh) {
+                            const int oh = nac_window_source(h + k.pad_top - kh * k.dilation_h, k.stride_h, OH);
+                            if (oh < 0) continue;
+                            for (int kw = 0; kw < k.kernel_w; ++kw) {
+                                const int ow = nac_window_source(v + k.pad_left - kw * k.dilation_w, k.stride_w, OW);
+                                if (ow < 0) continue;
+                                for (int co = g * Cog; co < (g + 1) * Cog; ++co) {
+                                    const double d = (double)dy[((n * OH + oh) * OW + ow) * Co + co];
+                                    const float *weight = w + ((co * k.kernel_h + kh) * k.kernel_w + kw) * Cig + c0;
+                                    for (int c = 0; c < count; ++c) sum[c] += d * (double)weight[c];
+                                }
+                            }
+                        }
+                        for (int c = 0; c < count; ++c) *dx++ = nac_clamp((float)sum[c], node->min, node->max);
+                    }
+}
+
+NAC_GRADIENT(CONV) {
+    if (slot != 0) return nac_gradient_refused(graph, node, slot, error);
+    const nac_node forward = graph->nodes[node];
+    const nac_shape shape = graph->values[forward.inputs[0]].shape;
+    nac_node gradient = nac_node_make(NAC_OP_CONV_GRAD, forward.name);
+    gradient.u = forward.u;
+    return nac_graph_emit(graph, gradient, (const int[]){dy, forward.inputs[1]}, 2, NULL, &shape, graph->values[forward.inputs[0]].layout,
+                          dx, error);
+}
+
+/* ---- ONNX -------------------------------------------------------------------------------------- */
+
+/* X [N,Ci,H,W], W [Co,Ci/g,kh,kw] constant, B [Co] constant or absent. */
+nac_status nac_lower_Conv(nac_lowering *lowering) {
+    nac_graph *graph = lowering->graph;
+    int x, w;
+    NAC_TRY(nac_lower_float(lowering, 0, &x));
+    NAC_TRY(nac_lower_float(lowering, 1, &w));
+    const nac_shape xs = nac_logical_shape(&graph->values[x]), ws = nac_logical_shape(&graph->values[w]);
+    if (xs.rank != 4)
+        return nac_lower_fail(lowering, NAC_UNSUPPORTED, "the input has rank %d; only 2-D convolution, [N,C,H,W], is supported", xs.rank);
+    if (!graph->values[w].constant)
+        return nac_lower_fail(lowering, NAC_UNSUPPORTED, "the weights are computed at run time; they must be a constant");
+
+    int64_t groups, kernel[NAC_MAX_RANK];
+    int kernel_count;
+    NAC_TRY(nac_attribute_int(lowering, "group", 1, &groups));
+    NAC_TRY(nac_attribute_ints(lowering, "kernel_shape", kernel, NAC_MAX_RANK, &kernel_count));
+    const int Ci = xs.dims[1], Co = ws.rank == 4 ? ws.dims[0] : 0;
+    if (groups < 1 || groups > Ci || Ci % groups != 0 || Co % groups != 0 || ws.rank != 4 || ws.dims[1] != Ci / groups) {
+        char x_text[NAC_SHAPE_TEXT], w_text[NAC_SHAPE_TEXT];
+        return nac_lower_fail(lowering, NAC_MALFORMED, "weights %s do not fit an input %s in %lld groups", nac_shape_text(&ws, w_text),
+                              nac_shape_text(&xs, x_text), (long long)groups);
+    }
+    if (kernel_count != 0 && (kernel_count != 2 || kernel[0] != ws.dims[2] || kernel[1] != ws.dims[3]))
+        return nac_lower_fail(lowering, NAC_MALFORMED, "kernel_shape differs from the weights' %dx%d", ws.dims[2], ws.dims[3]);
+
+    nac_node node = nac_node_make(NAC_OP_CONV, lowering->node->name);
+    int out[2];
+    NAC_TRY(nac_lower_window(lowering, &xs.dims[2], &ws.dims[2], false, &node.u.conv.window, out));
+    node.u.conv.groups = (int)groups;
+
+    int inputs[3], y;
+    NAC_TRY(nac_as_channels_last(lowering, x, &inputs[0]));
+    NAC_TRY(nac_as_channels_last(lowering, w, &inputs[1]));
+    inputs[2] = nac_lower_optional(lowering, 2);
+    if (inputs[2] != NAC_NONE) {
+        const float *bias;
+        NAC_TRY(nac_lower_vector(lowering, inputs[2], "the bias", Co, &bias));
+    }
+    const nac_shape shape = nac_shape_make(4, (const int[]){xs.dims[0], out[0], out[1], Co});
+    NAC_TRY(nac_lower_emit(lowering, node, inputs, inputs[2] == NAC_NONE ? 2 : 3, &shape, NAC_CHANNELS_LAST, &y));
+    return nac_lower_bind(lowering, 0, y);
+}

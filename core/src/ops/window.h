@@ -1,0 +1,18 @@
+/* window.h - the geometry that convolution and pooling share. */
+#ifndef NAC_OPS_WINDOW_H
+#define NAC_OPS_WINDOW_H
+
+#include "ops/ops.h"
+
+/* Index of the window that starts at `padded` (position in the padded input), or -1: none of the `count` does. */
+static inline int nac_window_source(int padded, int stride, int count) {
+    if (padded < 0 || padded % stride != 0 || padded / stride >= count) return -1;
+    return padded / stride;
+}
+
+/* Reads strides, pads, dilations and auto_pad of lowering->node for an input of size[2] and a kernel[2] (H, W).
+ * out[2] receives the number of windows, by ONNX's rule (which is PyTorch's): with ceil_mode the last window may hang over
+ * the end, but must start inside the input or the padding in front of it. */
+nac_status nac_lower_window(nac_lowering *lowering, const int *size, const int *kernel, bool ceil_mode, nac_window *window, int *out);
+
+#endif
