@@ -14,32 +14,18 @@ Files: input.safetensors (U8 pixels, x = (pixel - 128) / 64), NAME.onnx, NAME.sa
 import json
 import math
 import pathlib
-import struct
 
 import numpy as np
-import onnx
 import torch
 import torch.nn as nn
 from torchvision.models.densenet import DenseNet
 from torchvision.models.mobilenetv2 import MobileNetV2
 
+from oracle import export, pooled_states, randomise, save_safetensors, smooth_images
+
 OUT = pathlib.Path(__file__).resolve().parent.parent / "golden" / "networks"
 IMAGES, PROFILE_IMAGES, SIZE, CLASSES = 24, 16, 32, 10
 BINS, FILL = 50, 4.0
-
-
-def save_safetensors(path, tensors, metadata=None):
-    """The container is 8 bytes of header length, a JSON header, then the tensors: too small to need a library."""
-    names = {np.dtype("float32"): "F32", np.dtype("uint8"): "U8", np.dtype("float64"): "F64", np.dtype("int32"): "I32"}
-    header, offset = {}, 0
-    if metadata:
-        header["__metadata__"] = metadata
-    for name, array in tensors.items():
-        header[name] = {"dtype": names[array.dtype], "shape": list(array.shape), "data_offsets": [offset, offset + array.nbytes]}
-        offset += array.nbytes
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(np.ascontiguousarray(a).tobytes() for a in tensors.values()))
 
 
 # ---- Networks ------------------------------------------------------------------------------------
@@ -115,39 +101,7 @@ NETWORKS = {
 }
 
 
-def randomise(network, images):
-    """Random affine batch norms with the statistics of these images, so that activations keep a sane scale."""
-    nn.init.normal_(classifier(network).weight, std=0.5)
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.uniform_(module.bias, -0.5, 0.5)
-            module.momentum = 1.0
-    network.train()
-    with torch.no_grad():
-        network(images)
-    return network.eval()
-
-
-def classifier(network):
-    return [m for m in network.modules() if isinstance(m, nn.Linear)][-1]
-
-
 # ---- Goldens -------------------------------------------------------------------------------------
-
-
-def pooled_states(network, taps, images):
-    """logits, and per tap z and g: each summed over H, W on its own; one backward from p - 1/K, nothing divided by the batch."""
-    modules = dict(network.named_modules())
-    outputs = {}
-    hooks = [modules[t].register_forward_hook(lambda m, i, o, t=t: outputs.__setitem__(t, o)) for t in taps]
-    logits = network(images)
-    for hook in hooks:
-        hook.remove()
-    loss = -torch.log_softmax(logits, 1).mean(1).sum()
-    gradients = torch.autograd.grad(loss, [outputs[t] for t in taps])
-    pool = lambda t: t.flatten(2).sum(2) if t.dim() == 4 else t
-    return logits.detach(), {t: (pool(outputs[t]).detach(), pool(g)) for t, g in zip(taps, gradients)}
 
 
 def bin_edges(m):
@@ -174,39 +128,10 @@ def nac_scores(states, alphas):
     return np.mean(layers, axis=0).astype(np.float32)
 
 
-def export(network, taps, images, path):
-    """Exports with the taps as extra outputs, then renames those tensors to the taps' names and drops the extra outputs."""
-
-    class Tapped(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.network = network
-
-        def forward(self, x):
-            kept = {}
-            modules = dict(self.network.named_modules())
-            hooks = [modules[t].register_forward_hook(lambda m, i, o, t=t: kept.__setitem__(t, o)) for t in taps]
-            logits = self.network(x)
-            for hook in hooks:
-                hook.remove()
-            return (logits, *[kept[t] for t in taps])
-
-    torch.onnx.export(Tapped(), images[:1].float(), str(path), opset_version=13, input_names=["input"], output_names=["logits", *taps],
-                      dynamic_axes={"input": {0: "N"}, "logits": {0: "N"}}, do_constant_folding=True)
-    model = onnx.load(str(path))
-    del model.graph.output[1:]
-    del model.graph.value_info[:]
-    onnx.checker.check_model(model)
-    onnx.save(model, str(path))
-
-
 def main():
     torch.manual_seed(7)
     OUT.mkdir(parents=True, exist_ok=True)
-    # Smooth random fields with some noise: neighbouring pixels agree, as in photographs.
-    coarse = torch.randn(IMAGES, 3, 5, 5)
-    fields = nn.functional.interpolate(coarse, size=(SIZE, SIZE), mode="bicubic", align_corners=True)
-    pixels = (fields * 50 + torch.randn_like(fields) * 10 + 128).clamp(0, 255).to(torch.uint8)
+    pixels = smooth_images(IMAGES, SIZE)
     save_safetensors(OUT / "input.safetensors", {"pixels": pixels.numpy()})
     images = (pixels.float() - 128) / 64
     for name, (make, taps) in NETWORKS.items():
