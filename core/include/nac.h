@@ -324,7 +324,7 @@ const uint32_t *nac_profile_counts(const nac_profile *profile, int layer); /* [M
 uint64_t nac_profile_images(const nac_profile *profile);                   /* images counted */
 
 /* Structured metadata, JSON text: "model" ({name, sha256}), "preprocess", "labels" ([..]), "provenance", "selfTest", and
- * any other key. Get returns NULL where there is none; the text lives until the key is set again. Set checks that the text
+ * any other key, 1024 in all. Get returns NULL where there is none; the text lives until the key is set again. Set checks that the text
  * is JSON, for "preprocess" that nac_preprocess_parse takes it, that a sha256 is 64 hexadecimal digits and that labels are
  * strings (NAC_MALFORMED), and keeps it without white space, "preprocess" in its canonical form. json NULL removes the key.
  * "format", "version", "images", "layers" and "calibration" are the library's own: NULL, and NAC_INVALID_ARGUMENT. */
