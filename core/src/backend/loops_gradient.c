@@ -1,0 +1,55 @@
+/* loops_gradient.c - UNARY_GRAD: dy * f'(x). */
+#include <math.h>
+
+#include "backend/exponential.h"
+#include "backend/loops.h"
+
+/* Sigmoid's derivative e / (1 + e)^2 with e = exp(-|x|), which neither overflows nor cancels. */
+static inline float sigmoid_slope(float v) {
+    float e = nac_expf(-fabsf(v)), d = 1 + e;
+    return e / (d * d);
+}
+
+static inline float sigmoid(float v) {
+    float e = nac_expf(-fabsf(v)), d = 1 + e;
+    return v >= 0 ? 1 / d : e / d;
+}
+
+#define GRADIENT_LOOP(SLOPE) \
+    for (size_t i = 0; i < count; ++i) { \
+        float v = x[i]; \
+        dx[i] = dy[i] * (SLOPE); \
+    } \
+    break
+
+static void unary_gradient(const nac_graph *graph, const nac_node *node) {
+    const float *x = graph->values[node->inputs[0]].data, *dy = graph->values[node->inputs[1]].data, a = node->u.unary.a, b = node->u.unary.b;
+    float *restrict dx = graph->values[node->output].data;
+    size_t count = nac_elements(&graph->values[node->output].shape);
+    switch (node->u.unary.kind) {
+    case NAC_UNARY_CLAMP:
+        for (size_t i = 0; i < count; ++i) dx[i] = ((x[i] > a) & (x[i] < b)) ? dy[i] : 0; /* 0, where dy may be infinite */
+        break;
+    case NAC_UNARY_LEAKY_RELU: GRADIENT_LOOP(v > 0 ? 1 : a);
+    case NAC_UNARY_ELU: GRADIENT_LOOP(v > 0 ? 1 : a * nac_expf(v));
+    case NAC_UNARY_SIGMOID: GRADIENT_LOOP(sigmoid_slope(v));
+    case NAC_UNARY_HARD_SIGMOID: GRADIENT_LOOP(((a * v + b > 0) & (a * v + b < 1)) ? a : 0);
+    case NAC_UNARY_HARD_SWISH: GRADIENT_LOOP(v <= -3 ? 0 : v >= 3 ? 1 : v * (1.0f / 3) + 0.5f);
+    case NAC_UNARY_TANH: GRADIENT_LOOP(4 * sigmoid_slope(2 * v));
+    case NAC_UNARY_ERF: GRADIENT_LOOP(1.12837917f * nac_expf(-v * v)); /* 2 / sqrt(pi) */
+    case NAC_UNARY_EXP: GRADIENT_LOOP(nac_expf(v));
+    case NAC_UNARY_LOG: GRADIENT_LOOP(1 / v);
+    case NAC_UNARY_SQRT: GRADIENT_LOOP(0.5f / sqrtf(v));
+    case NAC_UNARY_ABS: GRADIENT_LOOP(v > 0 ? 1 : v < 0 ? -1 : 0);
+    case NAC_UNARY_NEG: GRADIENT_LOOP(0 * v - 1);
+    case NAC_UNARY_RECIPROCAL: GRADIENT_LOOP(-1 / (v * v));
+    case NAC_UNARY_SOFTPLUS: GRADIENT_LOOP(sigmoid(v));
+    default: break;
+    }
+}
+
+const nac_loop *nac_loop_find_gradient(const nac_graph *graph, const nac_node *node) {
+    static const nac_loop slopes = {"loop over elements", unary_gradient, false};
+    (void)graph;
+    return node->op == NAC_OP_UNARY_GRAD && node->u.unary.kind != NAC_UNARY_POW ? &slopes : NULL;
+}

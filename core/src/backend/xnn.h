@@ -1,0 +1,59 @@
+/* xnn.h - inside the XNNPACK backend. The one file of the repository that includes <xnnpack.h>.
+ *
+ * A node becomes a kernel: at most one XNNPACK operator, with loops of our own before and after it, or a loop alone.
+ * Preparing has two steps, because all kernels share one workspace whose size is known only when the last has said what
+ * it needs: nac_prepare_* creates and reshapes, `setup` fixes the pointers. After that a run touches no allocator:
+ * XNNPACK builds its indirection buffers when an operator is reshaped. */
+#ifndef NAC_XNN_H
+#define NAC_XNN_H
+
+#include <xnnpack.h>
+
+#include "backend/backend.h"
+
+typedef struct nac_kernel nac_kernel;
+typedef enum xnn_status (*nac_setup)(nac_kernel *kernel, const nac_graph *graph, const nac_node *node);
+typedef void (*nac_kernel_loop)(const nac_kernel *kernel, const nac_graph *graph, const nac_node *node);
+
+struct nac_kernel {
+    const char *name;
+    nac_kernel_loop before;   /* NULL: nothing */
+    xnn_operator_t operation; /* NULL: none */
+    nac_kernel_loop after;    /* NULL: nothing */
+    void (*loop)(const nac_graph *graph, const nac_node *node); /* instead of the three above, where it is set */
+    nac_setup setup;
+    bool clamps;           /* applies the node's min and max itself */
+    unsigned packed;       /* bit i: input i has been copied into the kernel and isn't read any more */
+    size_t workspace_size; /* bytes of the shared workspace, counted from `workspace` */
+    size_t scratch_size;   /* bytes behind those: what `before` or `after` exchanges with the operator */
+    void *workspace;
+    float *scratch;
+    float *weights;        /* the kernel's own rearranged copy, for a loop */
+};
+
+/* One a family. xnn_status_success: the kernel is complete but for its setup. xnn_status_out_of_memory ends the creation.
+ * Anything else, which XNNPACK's own refusals are too: not for this family, a loop takes the node. */
+enum xnn_status nac_prepare_convolution(const nac_graph *graph, const nac_node *node, nac_kernel *kernel);
+enum xnn_status nac_prepare_convolution_gradient(const nac_graph *graph, const nac_node *node, nac_kernel *kernel);
+enum xnn_status nac_prepare_matmul(const nac_graph *graph, const nac_node *node, nac_kernel *kernel);
+enum xnn_status nac_prepare_unary(const nac_graph *graph, const nac_node *node, nac_kernel *kernel);
+enum xnn_status nac_prepare_softmax(const nac_graph *graph, const nac_node *node, nac_kernel *kernel);
+enum xnn_status nac_prepare_transpose(const nac_graph *graph, const nac_node *node, nac_kernel *kernel);
+enum xnn_status nac_prepare_max_pool(const nac_graph *graph, const nac_node *node, nac_kernel *kernel);
+
+enum { NAC_XNN_NOT_MINE = xnn_status_unsupported_parameter };
+
+static inline const nac_value *nac_input(const nac_graph *graph, const nac_node *node, int slot) {
+    return slot < node->input_count && node->inputs[slot] != NAC_NONE ? &graph->values[node->inputs[slot]] : NULL;
+}
+
+static inline float *nac_input_data(const nac_graph *graph, const nac_node *node, int slot) {
+    const nac_value *value = nac_input(graph, node, slot);
+    return value ? value->data : NULL;
+}
+
+static inline const nac_value *nac_output(const nac_graph *graph, const nac_node *node) { return &graph->values[node->output]; }
+
+static inline float *nac_output_data(const nac_graph *graph, const nac_node *node) { return graph->values[node->output].data; }
+
+#endif

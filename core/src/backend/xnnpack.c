@@ -1,0 +1,204 @@
+/* xnnpack.c - the backend's life: which kernel computes which node, one workspace for all, and running them. */
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "backend/loops.h"
+#include "backend/xnn.h"
+#include "ops/ops.h"
+
+enum { ALIGNMENT = 64 }; /* XNN_ALLOCATION_ALIGNMENT at most */
+
+struct nac_xnnpack {
+    const nac_graph *graph;
+    nac_kernel *kernels; /* [node_count] */
+    int kernel_count;
+    void *workspace;     /* as it was allocated */
+};
+
+/* ---- XNNPACK's memory ---------------------------------------------------------------------------- */
+
+static void *allocate(void *context, size_t size) {
+    (void)context;
+    return nac_alloc(size);
+}
+
+static void *reallocate(void *context, void *memory, size_t size) {
+    (void)context;
+    return nac_realloc(memory, size);
+}
+
+static void deallocate(void *context, void *memory) {
+    (void)context;
+    nac_free(memory);
+}
+
+static void *round_up(void *memory, size_t alignment) {
+    return (char *)memory + (-(uintptr_t)memory & (alignment - 1));
+}
+
+/* nac_alloc aligns to 16 only: more is taken, and what was really allocated is noted in front of the block. */
+static void *allocate_aligned(void *context, size_t alignment, size_t size) {
+    (void)context;
+    size_t bytes;
+    if (!nac_add_size(size, alignment + sizeof(void *), &bytes)) return NULL;
+    char *memory = nac_alloc(bytes);
+    if (!memory) return NULL;
+    char *block = round_up(memory + sizeof(void *), alignment);
+    memcpy(block - sizeof(void *), &memory, sizeof(void *));
+    return block;
+}
+
+static void deallocate_aligned(void *context, void *block) {
+    (void)context;
+    if (!block) return;
+    void *memory;
+    memcpy(&memory, (char *)block - sizeof(void *), sizeof(void *));
+    nac_free(memory);
+}
+
+/* XNNPACK keeps the first caller's allocator for the life of the process; it holds no state. */
+static const struct xnn_allocator allocator = {
+    .allocate = allocate,
+    .reallocate = reallocate,
+    .deallocate = deallocate,
+    .aligned_allocate = allocate_aligned,
+    .aligned_deallocate = deallocate_aligned,
+};
+
+/* ---- Choosing kernels ------------------------------------------------------------------------------ */
+
+typedef enum xnn_status (*prepare_function)(const nac_graph *graph, const nac_node *node, nac_kernel *kernel);
+
+/* What is not here is a loop's. */
+static const prepare_function prepares[NAC_OP_COUNT] = {
+    [NAC_OP_CONV] = nac_prepare_convolution,
+    [NAC_OP_CONV_GRAD] = nac_prepare_convolution_gradient,
+    [NAC_OP_MATMUL] = nac_prepare_matmul,
+    [NAC_OP_UNARY] = nac_prepare_unary,
+    [NAC_OP_MAX_POOL] = nac_prepare_max_pool,
+    [NAC_OP_SOFTMAX] = nac_prepare_softmax,
+    [NAC_OP_TRANSPOSE] = nac_prepare_transpose,
+};
+
+static void reset_kernel(nac_kernel *kernel) {
+    if (kernel->operation) (void)xnn_delete_operator(kernel->operation);
+    nac_free(kernel->weights);
+    *kernel = (nac_kernel){0};
+}
+
+static bool has_clamp(const nac_node *node) { return node->min != -INFINITY || node->max != INFINITY; }
+
+static nac_status prepare(const nac_graph *graph, const nac_node *node, nac_kernel *kernel, nac_error *error) {
+    prepare_function function = prepares[node->op];
+    if (function) {
+        enum xnn_status status = function(graph, node, kernel);
+        if (status == xnn_status_success) return NAC_OK;
+        reset_kernel(kernel);
+        if (status == xnn_status_out_of_memory)
+            return nac_fail(error, NAC_OUT_OF_MEMORY, "memory ran out for the weights of node '%s'", node->name);
+    }
+    const nac_loop *loop = nac_loop_find(graph, node);
+    if (loop) {
+        *kernel = (nac_kernel){.name = loop->name, .loop = loop->run, .clamps = loop->clamps};
+    } else {
+        *kernel = (nac_kernel){.name = "plain loop", .loop = nac_ops[node->op].run, .clamps = true};
+    }
+    return NAC_OK;
+}
+
+/* One block: the operators' workspaces and, behind them, what loops exchange with operators. */
+static nac_status set_up(nac_xnnpack *backend, nac_error *error) {
+    size_t size = 0;
+    for (int i = 0; i < backend->kernel_count; ++i) {
+        nac_kernel *kernel = &backend->kernels[i];
+        kernel->workspace_size = (kernel->workspace_size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
+        size_t bytes;
+        if (!nac_add_size(kernel->workspace_size, kernel->scratch_size, &bytes)) return nac_out_of_memory(error, "kernels' workspace");
+        if (bytes > size) size = bytes;
+    }
+    char *workspace = NULL;
+    if (size) {
+        if (!nac_add_size(size, ALIGNMENT + NAC_DATA_SLACK, &size) || !(backend->workspace = nac_alloc(size)))
+            return nac_out_of_memory(error, "kernels' workspace");
+        memset(backend->workspace, 0, size); /* the slack is read, and then thrown away */
+        workspace = round_up(backend->workspace, ALIGNMENT);
+    }
+    for (int i = 0; i < backend->kernel_count; ++i) {
+        nac_kernel *kernel = &backend->kernels[i];
+        const nac_node *node = &backend->graph->nodes[i];
+        kernel->workspace = workspace;
+        kernel->scratch = workspace ? (float *)(workspace + kernel->workspace_size) : NULL;
+        if (kernel->setup && kernel->setup(kernel, backend->graph, node) != xnn_status_success)
+            return nac_fail(error, NAC_INTERNAL, "XNNPACK refuses to set up node '%s' (%s)", node->name, kernel->name);
+    }
+    return NAC_OK;
+}
+
+/* Constants that only packing kernels read. A network's weights would otherwise be held two or three times. */
+static nac_status free_packed(nac_graph *graph, const nac_xnnpack *backend, nac_error *error) {
+    enum { PACKED = 1, READ = 2 };
+    unsigned char *state = nac_alloc_array((size_t)graph->value_count, 1);
+    if (!state) return nac_out_of_memory(error, "the list of weights");
+    for (int i = 0; i < graph->node_count; ++i) {
+        const nac_node *node = &graph->nodes[i];
+        for (int slot = 0; slot < node->input_count; ++slot)
+            if (node->inputs[slot] != NAC_NONE) state[node->inputs[slot]] |= (backend->kernels[i].packed >> slot & 1) ? PACKED : READ;
+    }
+    for (int i = 0; i < graph->value_count; ++i) {
+        if (state[i] != PACKED || !graph->values[i].constant || i == graph->logits) continue;
+        nac_free(graph->values[i].data);
+        graph->values[i].data = NULL;
+    }
+    nac_free(state);
+    return NAC_OK;
+}
+
+/* ---- Life ------------------------------------------------------------------------------------------ */
+
+nac_status nac_xnnpack_create(nac_graph *graph, nac_xnnpack **result, nac_error *error) {
+    if (xnn_initialize(&allocator) != xnn_status_success) return nac_fail(error, NAC_UNSUPPORTED, "XNNPACK doesn't run on this processor");
+    nac_xnnpack *backend = nac_alloc_array(1, sizeof *backend);
+    if (!backend) return nac_out_of_memory(error, "the backend");
+    backend->graph = graph;
+    backend->kernels = nac_alloc_array((size_t)graph->node_count, sizeof *backend->kernels);
+    nac_status status = backend->kernels ? NAC_OK : nac_out_of_memory(error, "the backend's kernels");
+    while (status == NAC_OK && backend->kernel_count < graph->node_count) {
+        int node = backend->kernel_count++;
+        status = prepare(graph, &graph->nodes[node], &backend->kernels[node], error);
+    }
+    if (status == NAC_OK) status = set_up(backend, error);
+    if (status == NAC_OK) status = free_packed(graph, backend, error);
+    if (status != NAC_OK) {
+        nac_xnnpack_destroy(backend);
+        return status;
+    }
+    *result = backend;
+    return NAC_OK;
+}
+
+void nac_xnnpack_destroy(nac_xnnpack *backend) {
+    if (!backend) return;
+    for (int i = 0; i < backend->kernel_count; ++i) reset_kernel(&backend->kernels[i]);
+    nac_free(backend->kernels);
+    nac_free(backend->workspace);
+    nac_free(backend);
+}
+
+nac_status nac_xnnpack_run(nac_xnnpack *backend, int index, nac_error *error) {
+    const nac_graph *graph = backend->graph;
+    const nac_node *node = &graph->nodes[index];
+    const nac_kernel *kernel = &backend->kernels[index];
+    if (kernel->loop) {
+        kernel->loop(graph, node);
+    } else {
+        if (kernel->before) kernel->before(kernel, graph, node);
+        if (kernel->operation && xnn_run_operator(kernel->operation, NULL) != xnn_status_success)
+            return nac_fail(error, NAC_INTERNAL, "XNNPACK refuses to run node '%s' (%s)", node->name, kernel->name);
+        if (kernel->after) kernel->after(kernel, graph, node);
+    }
+    if (!kernel->clamps && has_clamp(node)) nac_loop_clamp(nac_output_data(graph, node), nac_elements(&nac_output(graph, node)->shape), node->min, node->max);
+    return NAC_OK;
+}
+
+const char *nac_xnnpack_kernel_name(const nac_xnnpack *backend, int node) { return backend->kernels[node].name; }
