@@ -160,6 +160,9 @@ static enum xnn_status create_deconvolution(nac_kernel *kernel, const problem *p
     int rows = p->H + v->pad_top + v->pad_bottom - ((p->OH - 1) * v->stride_h + (v->kernel_h - 1) * v->dilation_h + 1);
     int columns = p->W + v->pad_left + v->pad_right - ((p->OW - 1) * v->stride_w + (v->kernel_w - 1) * v->dilation_w + 1);
     if (rows < 0 || rows >= v->stride_h || columns < 0 || columns >= v->stride_w) return NAC_XNN_NOT_MINE;
+    /* An image smaller than the stride leaves some of the small convolutions without output; XNNPACK counts their widths
+     * below zero and writes far outside of its buffer. */
+    if (p->H < v->stride_h || p->W < v->stride_w) return NAC_XNN_NOT_MINE;
     float *w = exchange_channels(p);
     if (!w) return xnn_status_out_of_memory;
     enum xnn_status status = xnn_create_deconvolution2d_nhwc_f32(

@@ -1,0 +1,172 @@
+/* CONV and CONV_GRAD of the XNNPACK backend against the plain loops: every kernel that they are divided between. */
+#ifdef NAC_HAVE_XNNPACK
+#include "backend_case.h"
+
+typedef struct convolution {
+    int N, H, W, groups, in, out; /* channels a group */
+    nac_window window;
+    bool bias, gradient;
+    float min, max;
+} convolution;
+
+static int out_size(int in, int kernel, int stride, int dilation, int before, int after) {
+    return (in + before + after - (kernel - 1) * dilation - 1) / stride + 1;
+}
+
+static int make_convolution(backend_case *c, int N, const void *parameters) {
+    const convolution *p = parameters;
+    const nac_window *v = &p->window;
+    *c = case_make(p->gradient ? NAC_OP_CONV_GRAD : NAC_OP_CONV);
+    c->node.u.conv.window = *v;
+    c->node.u.conv.groups = p->groups;
+    c->node.min = p->min;
+    c->node.max = p->max;
+    int Ci = p->groups * p->in, Co = p->groups * p->out;
+    const int x[4] = {N, p->H, p->W, Ci}, w[4] = {Co, v->kernel_h, v->kernel_w, p->in};
+    const int y[4] = {N, out_size(p->H, v->kernel_h, v->stride_h, v->dilation_h, v->pad_top, v->pad_bottom),
+                      out_size(p->W, v->kernel_w, v->stride_w, v->dilation_w, v->pad_left, v->pad_right), Co};
+    case_input(c, false, 4, p->gradient ? y : x, -1, 1);
+    case_input(c, true, 4, w, -1, 1);
+    if (p->bias) case_input(c, true, 1, &Co, -1, 1);
+    return case_emit(c, 4, p->gradient ? x : y);
+}
+
+static double terms_of(const convolution *p) {
+    return p->window.kernel_h * p->window.kernel_w * (p->gradient ? p->out : p->in) + 2;
+}
+
+static void check(const convolution *p) {
+    backend_case c;
+    int output = make_convolution(&c, p->N, p);
+    ENSURE(p->window.kernel_h > 0);
+    case_check(&c, output, terms_of(p), 1e-30);
+}
+
+/* Sizes, pads and strides of any kind that leave at least one output; pads may exceed the window. */
+static convolution random_convolution(bool gradient, int kernel_max) {
+    for (;;) {
+        convolution p = {.N = case_between(1, 3), .H = case_between(1, 17), .W = case_between(1, 17), .groups = 1, .in = case_between(1, 20),
+                         .out = case_between(1, 20), .gradient = gradient, .bias = !gradient && case_between(0, 1), .min = -INFINITY, .max = INFINITY};
+        p.window = (nac_window){case_between(1, kernel_max), case_between(1, kernel_max), case_between(1, 3), case_between(1, 3),
+                                case_between(1, 3) == 3 ? 2 : 1, case_between(1, 3) == 3 ? 3 : 1,
+                                case_between(0, 3), case_between(0, 3), case_between(0, 3), case_between(0, 3)};
+        if (case_between(0, 2) == 0) p.window.stride_w = p.window.stride_h = 1;
+        if (case_between(0, 2) == 0) p.window.pad_top = p.window.pad_left = p.window.pad_bottom = p.window.pad_right = 0;
+        if (!gradient && case_between(0, 2) == 0) p.min = 0;
+        if (!gradient && case_between(0, 2) == 0) p.max = 0.5f;
+        const nac_window *v = &p.window;
+        if (p.H + v->pad_top + v->pad_bottom >= (v->kernel_h - 1) * v->dilation_h + 1 &&
+            p.W + v->pad_left + v->pad_right >= (v->kernel_w - 1) * v->dilation_w + 1)
+            return p;
+    }
+}
+
+static void check_many(bool gradient) {
+    for (int i = 0; i < 400; ++i) { /* dense */
+        convolution p = random_convolution(gradient, 5);
+        check(&p);
+    }
+    for (int i = 0; i < 200; ++i) { /* 1x1 */
+        convolution p = random_convolution(gradient, 1);
+        check(&p);
+    }
+    for (int i = 0; i < 100; ++i) { /* large windows, as a first layer and patch embeddings have them */
+        convolution p = random_convolution(gradient, 9);
+        p.in = 3;
+        p.window.stride_h = p.window.stride_w = case_between(1, 8);
+        check(&p);
+    }
+    for (int i = 0; i < 200; ++i) { /* grouped */
+        convolution p = random_convolution(gradient, 3);
+        p.groups = case_between(2, 5);
+        check(&p);
+    }
+    for (int i = 0; i < 400; ++i) { /* depthwise; multiplier 1 to 3 */
+        convolution p = random_convolution(gradient, 5);
+        p.groups = case_between(1, 40);
+        p.in = 1;
+        p.out = case_between(0, 3) ? 1 : case_between(2, 3);
+        check(&p);
+    }
+    for (int i = 0; i < 30; ++i) { /* depthwise windows of more than 25 taps, summed in several goes */
+        convolution p = random_convolution(gradient, 7);
+        p.groups = case_between(1, 40);
+        p.in = p.out = 1;
+        p.H = p.W = 20;
+        p.window.kernel_h = p.window.kernel_w = 7;
+        p.window.dilation_h = p.window.dilation_w = 1;
+        check(&p);
+    }
+}
+
+static void test_convolutions(void) { check_many(false); }
+static void test_convolution_gradients(void) { check_many(true); }
+
+/* The rows and columns behind the last window got nothing, so their gradient is exactly 0. */
+static void test_rows_behind_the_last_window(void) {
+    for (int kernel = 1; kernel <= 3; ++kernel)
+        for (int depthwise = 0; depthwise < 2; ++depthwise) {
+            convolution p = {.N = 1, .H = kernel + 4, .W = kernel + 4, .groups = depthwise ? 8 : 1, .in = depthwise ? 1 : 8, .out = depthwise ? 1 : 8,
+                             .window = {kernel, kernel, 3, 3, 1, 1, 0, 0, 0, 0}, .gradient = true, .min = -INFINITY, .max = INFINITY};
+            backend_case c;
+            int output = make_convolution(&c, 1, &p);
+            case_run(&c, output);
+            const float *dx = c.graph.values[output].data;
+            for (int k = 0; k < p.W * 8; ++k) ENSURE(dx[(p.H - 1) * p.W * 8 + k] == 0);
+            case_free(&c);
+        }
+}
+
+static void test_an_image_alone_and_in_a_batch(void) {
+    for (int gradient = 0; gradient < 2; ++gradient)
+        for (int i = 0; i < 60; ++i) {
+            convolution p = random_convolution(gradient, 3);
+            if (i % 3 == 1) p.window.kernel_h = p.window.kernel_w = 1;
+            if (i % 3 == 2) p.groups = 13, p.in = p.out = 1;
+            if (i % 4 == 3) p.H = p.W = 1, p.window.kernel_h = p.window.kernel_w = 1; /* one row a batch: other micro-kernels */
+            case_check_batch(make_convolution, &p, case_between(2, 7), 1);
+        }
+}
+
+/* The shapes whose speed matters are on fast kernels. */
+static void ensure_kernel(convolution p, const char *kernel) {
+    backend_case c;
+    int output = make_convolution(&c, p.N, &p);
+    case_run(&c, output);
+    if (strcmp(c.kernel, kernel)) printf("is '%s'\n", c.kernel);
+    ENSURE(strcmp(c.kernel, kernel) == 0);
+    case_free(&c);
+}
+
+static void test_kernels(void) {
+    convolution p = {.N = 1, .H = 14, .W = 14, .groups = 1, .in = 16, .out = 16, .window = {3, 3, 1, 1, 1, 1, 1, 1, 1, 1}, .min = -INFINITY, .max = INFINITY};
+    ensure_kernel(p, "xnn convolution");
+    p.gradient = true;
+    ensure_kernel(p, "xnn deconvolution");
+    p.window.stride_h = p.window.stride_w = 2;
+    ensure_kernel(p, "xnn deconvolution");
+    p.window = (nac_window){1, 1, 2, 2, 1, 1, 0, 0, 0, 0};
+    ensure_kernel(p, "xnn convolution, exchanged and spread");
+    p.window.stride_h = p.window.stride_w = 1;
+    ensure_kernel(p, "xnn convolution, exchanged");
+    p.groups = 16, p.in = p.out = 1;
+    p.window = (nac_window){3, 3, 1, 1, 1, 1, 1, 1, 1, 1};
+    ensure_kernel(p, "xnn depthwise convolution, turned");
+    p.window.stride_h = p.window.stride_w = 2;
+    ensure_kernel(p, "loop over depthwise windows");
+    p.gradient = false;
+    ensure_kernel(p, "xnn depthwise convolution");
+}
+
+int main(void) {
+    RUN(test_kernels);
+    RUN(test_convolutions);
+    RUN(test_convolution_gradients);
+    RUN(test_rows_behind_the_last_window);
+    RUN(test_an_image_alone_and_in_a_batch);
+    return TEST_RESULT();
+}
+#else
+#include "test.h"
+int main(void) { return TEST_RESULT(); }
+#endif
