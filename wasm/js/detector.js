@@ -1,0 +1,202 @@
+// @ts-check
+/** The detector: a model, its profile, and workers that score images. */
+import { NacError } from './error.js';
+import { sha256Hex } from './hash.js';
+import { bytesOf, expandSprites, isCoreFormat, loadImage, nameOf } from './images.js';
+import { Inline, Pool, inOrder } from './pool.js';
+import { chooseVariant } from './variants.js';
+
+/**
+ * @typedef {import('./host.js').Host} Host
+ * @typedef {import('./result.js').Result} Result
+ * @typedef {import('./images.js').ImageInput} ImageInput
+ * @typedef {import('./variants.js').Variant} Variant
+ * @typedef {URL | string | Blob | ArrayBuffer | ArrayBufferView} Source
+ * @typedef {Source | WebAssembly.Module | { simd: Source | WebAssembly.Module, relaxed?: Source | WebAssembly.Module }} WasmSource
+ * @typedef {{ stage: 'wasm' | 'model' | 'profile' | 'images', loaded: number, total: number | null }} Progress
+ */
+
+/**
+ * @typedef {object} CommonOptions
+ * @property {WasmSource} [wasm] where the binary is; without it, beside the package
+ * @property {Variant | 'auto'} [variant]
+ * @property {number} [workers] at most; 0: no worker, in this thread. Without it: cores - 1, no more than 4
+ * @property {import('./pool.js').CreateWorker} [createWorker] for pages that must make workers themselves
+ * @property {(progress: Progress) => void} [onProgress]
+ * @property {AbortSignal} [signal]
+ */
+
+/**
+ * The bytes of a model, a profile or a binary.
+ * @param {Host} host
+ * @param {Source} source
+ * @param {{ signal?: AbortSignal, onProgress?: (progress: { loaded: number, total: number | null }) => void }} options
+ */
+export async function readSource(host, source, options) {
+  if (source instanceof ArrayBuffer) return new Uint8Array(source);
+  if (ArrayBuffer.isView(source)) return bytesOf(source);
+  if (source instanceof Blob) return new Uint8Array(await source.arrayBuffer());
+  if (typeof source === 'string' || source instanceof URL) return host.read(source, options);
+  throw new NacError('INVALID_ARGUMENT', 'a URL, a File or Blob, or bytes are needed');
+}
+
+/**
+ * The compiled binary for this machine.
+ * @param {Host} host
+ * @param {CommonOptions} options
+ * @returns {Promise<{ module: WebAssembly.Module, variant: string }>}
+ */
+export async function loadModule(host, { wasm, variant: asked = 'auto', signal, onProgress }) {
+  host.prepare(asked);
+  const variant = chooseVariant(asked);
+  const pair = /** @type {any} */ (wasm)?.simd ? /** @type {any} */ (wasm) : null;
+  const chosen = pair?.relaxed && variant === 'relaxed' ? 'relaxed' : 'simd';
+  const source = pair ? pair[chosen] : (wasm ?? host.wasm(variant));
+  // Of one that the caller brings, only the caller knows which it is.
+  const name = pair ? chosen : wasm && asked === 'auto' ? 'custom' : variant;
+  if (source instanceof WebAssembly.Module) return { module: source, variant: name };
+  const report = (/** @type {any} */ progress) => onProgress?.({ stage: 'wasm', ...progress });
+  const bytes = await readSource(host, source, { signal, onProgress: report });
+  try {
+    return { module: await WebAssembly.compile(/** @type {any} */ (bytes)), variant: name };
+  } catch (error) {
+    throw new NacError('UNSUPPORTED', `the WebAssembly file cannot be compiled: ${/** @type {Error} */ (error).message}`);
+  }
+}
+
+/**
+ * Workers (or this thread) with a model, and what they say of it.
+ * @param {Host} host
+ * @param {CommonOptions & { model: Source, profile?: Source, preprocess?: string | object, taps?: import('./engine.js').Tap[] }} options
+ */
+export async function openPool(host, options) {
+  const { model: modelSource, profile: profileSource, preprocess, taps, signal, onProgress } = options;
+  const read = (/** @type {'model' | 'profile'} */ stage, /** @type {Source} */ source) =>
+    readSource(host, source, { signal, onProgress: (progress) => onProgress?.({ stage, ...progress }) });
+  const [{ module, variant }, model, profile] = await Promise.all([
+    loadModule(host, options),
+    read('model', modelSource),
+    profileSource === undefined ? undefined : read('profile', profileSource),
+  ]);
+  signal?.throwIfAborted();
+  const sha256 = await sha256Hex(model);
+  /** @type {import('./runner.js').Setup} */
+  const setup = { module, variant, model, sha256, profile, preprocess, taps };
+  const workers = options.workers ?? Math.max(1, Math.min(host.cores() - 1, 4));
+  const pool = workers === 0 ? new Inline(setup) : new Pool(options.createWorker ?? host.createWorker, setup, workers);
+  const abort = () => pool.close();
+  signal?.addEventListener('abort', abort);
+  try {
+    const info = await pool.ready;
+    return { pool, info, module, sha256 };
+  } catch (error) {
+    pool.close();
+    signal?.throwIfAborted();
+    throw error;
+  } finally {
+    signal?.removeEventListener('abort', abort);
+  }
+}
+
+/**
+ * @param {Host} host
+ * @param {ImageInput} input
+ * @param {import('./images.js').Decode} decode
+ */
+export async function prepareImage(host, input, decode) {
+  const loaded = await loadImage(input, decode);
+  const { image } = loaded;
+  if (!host.decode || !('bytes' in image) || isCoreFormat(image.bytes)) return loaded;
+  // Not PNG, not JPEG. What the host cannot read either goes on as it is: the core's message names the format.
+  const pixels = await host.decode(image.bytes);
+  return pixels ? { image: { ...pixels, decoder: /** @type {const} */ ('browser') }, transfer: [/** @type {ArrayBuffer} */ (pixels.pixels.buffer)] } : loaded;
+}
+
+export class Detector {
+  #host;
+  #pool;
+
+  /**
+   * @param {Host} host
+   * @param {Awaited<ReturnType<typeof openPool>>} opened
+   */
+  constructor(host, { pool, info, sha256 }) {
+    this.#host = host;
+    this.#pool = pool;
+    /** What is known of the model and the profile: labels, variant, profile.layers, profile.threshold, … */
+    this.info = { ...info, sha256 };
+  }
+
+  /**
+   * @param {Host} host
+   * @param {CommonOptions & { model: Source, profile: Source }} options
+   */
+  static async load(host, options) {
+    if (options?.model === undefined) throw new NacError('INVALID_ARGUMENT', 'loadDetector needs a model');
+    if (options.profile === undefined) throw new NacError('INVALID_ARGUMENT', 'loadDetector needs a profile: buildProfile makes one');
+    return new Detector(host, await openPool(host, options));
+  }
+
+  /**
+   * @param {ImageInput} input
+   * @param {{ explain?: boolean, signal?: AbortSignal }} [options]
+   * @returns {Promise<Result>}
+   */
+  async score(input, { explain = false, signal } = {}) {
+    return (await this.scoreTask(input, { explain, signal })).result;
+  }
+
+  /**
+   * score, and what else a worker can say: the image's hash, and whether the profile has seen it.
+   * @param {ImageInput} input
+   * @param {{ explain?: boolean, hash?: boolean, signal?: AbortSignal }} [options]
+   * @returns {Promise<{ result: Result, hash?: bigint, use?: 'profile' | 'calibration' | null }>}
+   */
+  async scoreTask(input, { explain = false, hash = false, signal } = {}) {
+    signal?.throwIfAborted();
+    const { image, transfer } = await prepareImage(this.#host, input, (bytes) => this.decode(bytes));
+    const answer = await this.#pool.run({ kind: 'score', image, explain, hash }, { signal, transfer });
+    answer.result.file = nameOf(input);
+    return answer;
+  }
+
+  /**
+   * Scores in the order of `files`, on all workers; takes the next file when a worker has room for it. An image that cannot
+   * be read yields { file, error } and does not end the sequence. Sprites (`name.32x32.png`) yield a result a tile.
+   * @param {Iterable<ImageInput> | AsyncIterable<ImageInput>} files
+   * @param {{ explain?: boolean, signal?: AbortSignal }} [options]
+   * @returns {AsyncGenerator<(Result & { error?: undefined }) | { file: string, error: NacError }, void, undefined>}
+   */
+  async *scoreAll(files, { explain = false, signal } = {}) {
+    const expanded = expandSprites(files);
+    const work = async (/** @type {ImageInput} */ input) => {
+      try {
+        return await this.score(input, { explain, signal });
+      } catch (error) {
+        signal?.throwIfAborted();
+        if (!(error instanceof NacError) || error.code === 'CLOSED') throw error;
+        return { file: nameOf(input), error };
+      }
+    };
+    yield* inOrder(expanded, work, this.window);
+  }
+
+  /** Images that may be under way at once: two a worker, so that none waits for the next to be read. */
+  get window() {
+    return 2 * this.#pool.size;
+  }
+
+  /**
+   * The pixels of a PNG or JPEG.
+   * @param {Uint8Array} bytes
+   * @returns {Promise<{ pixels: Uint8Array, width: number, height: number }>}
+   */
+  decode(bytes) {
+    return this.#pool.run({ kind: 'decode', bytes });
+  }
+
+  /** Ends the workers. What is not done fails with CLOSED. */
+  close() {
+    this.#pool.close();
+  }
+}

@@ -1,0 +1,160 @@
+// @ts-check
+/** Models, and sessions that run them: one forward pass, one sweep back. */
+import { NacError } from '../error.js';
+import { Owned } from './heap.js';
+
+/** @typedef {import('./heap.js').Heap} Heap */
+/** @typedef {'sum' | 'nhwc' | 'mean' | 'cls' | 'none'} Pool */
+/** @typedef {{ name: string, pool: Pool }} Tap */
+
+/** nac_pool, in order. */
+export const POOLS = /** @type {Pool[]} */ (['sum', 'nhwc', 'mean', 'cls', 'none']);
+const BACKENDS = ['reference', 'xnnpack'];
+
+/** An ONNX file. Sessions made from it do not need it any more. */
+export class Model extends Owned {
+  #bytes;
+
+  /**
+   * @param {Heap} heap
+   * @param {Uint8Array} bytes
+   */
+  constructor(heap, bytes) {
+    const copy = heap.copy(bytes);
+    let address;
+    try {
+      address = heap.callForAddress('nac_model_open', copy, bytes.length);
+    } catch (error) {
+      heap.free(copy);
+      throw error;
+    }
+    super(heap, address);
+    // The weights are read where they are, so the file's bytes live as long as the model.
+    this.#bytes = copy;
+    /** @type {Record<string, any>} */
+    this.info = JSON.parse(heap.text(heap.exports.nac_model_info(address)) ?? '{}');
+  }
+
+  /** @param {number} address @protected */
+  release(address) {
+    this.heap.exports.nac_model_close(address);
+    this.heap.free(this.#bytes);
+  }
+}
+
+export class Session extends Owned {
+  /**
+   * @param {Heap} heap
+   * @param {Model} model
+   * @param {{ batch?: number, height?: number, width?: number, taps?: Tap[], backend?: 'reference' | 'xnnpack', keepMaps?: boolean }}
+   *   [options] without taps the core chooses ("auto"); height and width 0: the model's own
+   */
+  constructor(heap, model, { batch = 1, height = 0, width = 0, taps = [], backend = 'xnnpack', keepMaps = false } = {}) {
+    const address = heap.borrow((lend) => {
+      const names = lend.pointers(taps.map((tap) => lend.text(tap.name).address));
+      const pools = lend.copy(Int32Array.from(taps, (tap) => POOLS.indexOf(tap.pool)));
+      const common = [model.address, batch, height, width, names, pools, taps.length, BACKENDS.indexOf(backend), keepMaps ? 1 : 0];
+      return heap.callForAddress('nacw_session_create', ...common);
+    });
+    super(heap, address);
+    const { exports } = heap;
+    /** @type {number} */
+    this.batch = exports.nac_session_batch(address);
+    /** @type {number} K */
+    this.classes = exports.nac_session_classes(address);
+    /** @type {(Tap & { neurons: number })[]} */
+    this.taps = Array.from({ length: exports.nac_session_tap_count(address) }, (_, tap) => ({
+      name: heap.text(exports.nac_session_tap_name(address, tap)) ?? '',
+      pool: POOLS[exports.nac_session_tap_pool(address, tap)],
+      neurons: exports.nac_session_tap_neurons(address, tap),
+    }));
+    const input = this.#dims((dims) => exports.nac_session_input(address, dims));
+    /** [N, H, W, C] of the input */
+    this.dims = input.dims;
+    this.inputAddress = input.address;
+  }
+
+  /** @param {(dims: number) => number} call */
+  #dims(call) {
+    return this.heap.borrow((lend) => {
+      const cells = lend.alloc(16);
+      const address = call(cells) >>> 0;
+      return { address, dims: address === 0 ? [0, 0, 0, 0] : [...this.heap.i32(cells, 4)] };
+    });
+  }
+
+  get info() {
+    return JSON.parse(this.heap.text(this.heap.exports.nac_session_info(this.address)) ?? '{}');
+  }
+
+  /** Floats of one image of the input. */
+  get imageFloats() {
+    return this.dims[1] * this.dims[2] * this.dims[3];
+  }
+
+  /**
+   * The input of image `n` as a view: fill it at once, do not keep it.
+   * @param {number} [n]
+   */
+  input(n = 0) {
+    if (this.closed) throw new NacError('CLOSED', 'this Session has been closed');
+    return this.heap.f32(this.inputAddress + 4 * n * this.imageFloats, this.imageFloats);
+  }
+
+  forward() {
+    this.heap.call('nac_session_forward', this.address);
+  }
+
+  /** After forward(). */
+  backward() {
+    this.heap.call('nac_session_backward', this.address);
+  }
+
+  /** A copy: [N, K]. */
+  logits() {
+    return this.heap.f32(this.logitsAddress, this.batch * this.classes).slice();
+  }
+
+  get logitsAddress() {
+    return this.heap.exports.nac_session_logits(this.address) >>> 0;
+  }
+
+  /** @param {number} tap */
+  zAddress(tap) {
+    return this.heap.exports.nac_session_tap_z(this.address, tap) >>> 0;
+  }
+
+  /** @param {number} tap */
+  gAddress(tap) {
+    return this.heap.exports.nac_session_tap_g(this.address, tap) >>> 0;
+  }
+
+  /** A copy: [N, C].
+   * @param {number} tap
+   */
+  z(tap) {
+    return this.heap.f32(this.zAddress(tap), this.batch * this.taps[tap].neurons).slice();
+  }
+
+  /** A copy: [N, C].
+   * @param {number} tap
+   */
+  g(tap) {
+    return this.heap.f32(this.gAddress(tap), this.batch * this.taps[tap].neurons).slice();
+  }
+
+  /**
+   * The tap's whole activation as a copy, [N, H, W, C], or null without keepMaps.
+   * @param {number} tap
+   */
+  map(tap) {
+    const { address, dims } = this.#dims((cells) => this.heap.exports.nac_session_tap_map(this.address, tap, cells));
+    if (address === 0) return null;
+    return { dims, values: this.heap.f32(address, dims[0] * dims[1] * dims[2] * dims[3]).slice() };
+  }
+
+  /** @param {number} address @protected */
+  release(address) {
+    this.heap.exports.nac_session_destroy(address);
+  }
+}

@@ -1,0 +1,83 @@
+// @ts-check
+/** What a page offers: workers, fetch, and decoders for the formats that the core does not read. */
+import { NacError } from './error.js';
+
+/** @typedef {import('./host.js').Host} Host */
+
+/** @type {Host} */
+export const host = {
+  cores: () => navigator.hardwareConcurrency || 2,
+
+  // Literal addresses, so that bundlers find and copy the files.
+  wasm: (variant) =>
+    variant === 'relaxed' ? new URL('../../dist/nac-relaxed.wasm', import.meta.url) : new URL('../../dist/nac-simd.wasm', import.meta.url),
+
+  prepare() {},
+
+  createWorker({ message, failure }) {
+    const worker = new Worker(new URL('./worker-browser.js', import.meta.url), { type: 'module' });
+    return adoptWorker(worker, { message, failure });
+  },
+
+  async read(source, { signal, onProgress }) {
+    const response = await fetch(source, { signal }).catch((error) => {
+      if (signal?.aborted) throw error;
+      throw new NacError('NOT_FOUND', `${source}: ${error.message}`);
+    });
+    if (!response.ok) throw new NacError('NOT_FOUND', `${source}: the server answers ${response.status} ${response.statusText}`.trimEnd());
+    return readBody(response, onProgress);
+  },
+
+  /** WebP, AVIF, GIF, …: whatever this browser shows. Its pixels may differ a little from another browser's. */
+  async decode(bytes) {
+    const blob = new Blob([/** @type {any} */ (bytes)]);
+    const bitmap = await createImageBitmap(blob, { colorSpaceConversion: 'none', premultiplyAlpha: 'none' }).catch(() => null);
+    if (!bitmap) return null;
+    const { width, height } = bitmap;
+    const context = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true });
+    context?.drawImage(bitmap, 0, 0);
+    bitmap.close();
+    const image = context?.getImageData(0, 0, width, height);
+    return image ? { pixels: new Uint8Array(image.data.buffer), width, height } : null;
+  },
+};
+
+/**
+ * A Worker as the pool wants it; for pages that must make the worker themselves (a single file, an odd bundler).
+ * @param {Worker} worker
+ * @param {{ message: (message: any) => void, failure: (reason: string) => void }} listeners
+ */
+export function adoptWorker(worker, { message, failure }) {
+  worker.addEventListener('message', ({ data }) => message(data));
+  worker.addEventListener('error', (event) => failure(event.message || 'its script could not be loaded'));
+  worker.addEventListener('messageerror', () => failure('a message could not be read'));
+  return {
+    post: (/** @type {any} */ data, /** @type {any[]} */ transfer = []) => worker.postMessage(data, transfer),
+    close: () => worker.terminate(),
+  };
+}
+
+/**
+ * @param {Response} response
+ * @param {(progress: { loaded: number, total: number | null }) => void} [onProgress]
+ */
+async function readBody(response, onProgress) {
+  if (!onProgress || !response.body) return new Uint8Array(await response.arrayBuffer());
+  // A compressed body's length is not that of what arrives here.
+  const length = response.headers.get('content-encoding') ? null : Number(response.headers.get('content-length')) || null;
+  const chunks = [];
+  let loaded = 0;
+  const reader = response.body.getReader();
+  for (let next = await reader.read(); !next.done; next = await reader.read()) {
+    chunks.push(next.value);
+    loaded += next.value.length;
+    onProgress({ loaded, total: length });
+  }
+  const bytes = new Uint8Array(loaded);
+  let offset = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, offset);
+    offset += chunk.length;
+  }
+  return bytes;
+}

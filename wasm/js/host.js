@@ -1,0 +1,14 @@
+// @ts-check
+/**
+ * What the package needs of its surroundings. index.js brings a browser's, node.js Node's; nothing else knows which it is.
+ *
+ * @typedef {object} Host
+ * @property {() => number} cores
+ * @property {(variant: import('./variants.js').Variant) => URL} wasm where the binary lies
+ * @property {(variant: 'auto' | import('./variants.js').Variant) => void} prepare before the variant is chosen
+ * @property {import('./pool.js').CreateWorker} createWorker
+ * @property {(source: URL | string, options: { signal?: AbortSignal, onProgress?: (progress: { loaded: number, total: number | null }) => void }) => Promise<Uint8Array>} read
+ * @property {(bytes: Uint8Array) => Promise<{ pixels: Uint8Array, width: number, height: number } | null>} [decode]
+ *   an image that is neither PNG nor JPEG, null where the host cannot either
+ */
+export {};

@@ -1,0 +1,17 @@
+// @ts-check
+/** The package in a browser. node.js is the same for Node. */
+import { build } from './build.js';
+import { Detector } from './detector.js';
+import { host } from './host-browser.js';
+
+export { Detector } from './detector.js';
+export { Engine } from './engine.js';
+export { NacError } from './error.js';
+export { adoptWorker } from './host-browser.js';
+export { chooseVariant, supports } from './variants.js';
+
+/** @param {import('./detector.js').CommonOptions & { model: import('./detector.js').Source, profile: import('./detector.js').Source }} options */
+export const loadDetector = (options) => Detector.load(host, options);
+
+/** @param {import('./build.js').BuildOptions & import('./detector.js').CommonOptions} options */
+export const buildProfile = async (options) => (await build(host, options)).bytes;

@@ -1,0 +1,233 @@
+// @ts-check
+/**
+ * Workers that do tasks. They are started when there is work for them, up to `size`; a worker that crashes takes only the
+ * task it had with it, and another is started in its place.
+ */
+import { NacError, packError, unpackError } from './error.js';
+import { Runner } from './runner.js';
+
+/**
+ * @typedef {import('./runner.js').Setup} Setup
+ * @typedef {import('./runner.js').Task} Task
+ * @typedef {object} HostWorker
+ * @property {(message: any, transfer?: any[]) => void} post
+ * @property {() => void} close
+ * @typedef {(listeners: { message: (message: any) => void, failure: (reason: string) => void }) => HostWorker} CreateWorker
+ * @typedef {{ task: Task, transfer: any[], resolve: (result: any) => void, reject: (error: any) => void }} Job
+ */
+
+/** One worker of the pool, and what it is doing. */
+class Member {
+  /** @type {Job | null} */
+  job = null;
+  ready = false;
+  /** @type {HostWorker} */
+  worker;
+
+  /** @param {(self: Member) => HostWorker} create */
+  constructor(create) {
+    this.worker = create(this);
+  }
+}
+
+export class Pool {
+  /** @type {Set<Member>} */
+  #members = new Set();
+  /** @type {Job[]} */
+  #queue = [];
+  /** @type {Error | null} after which no worker can work */
+  #error = null;
+  #createWorker;
+  #setup;
+  /** @type {(info: any) => void} */
+  #resolveReady = () => {};
+  /** @type {(error: any) => void} */
+  #rejectReady = () => {};
+
+  /**
+   * @param {CreateWorker} createWorker
+   * @param {Setup} setup
+   * @param {number} size
+   */
+  constructor(createWorker, setup, size) {
+    this.#createWorker = createWorker;
+    this.#setup = setup;
+    this.size = Math.max(1, size);
+    /** What the first worker says of the model and the profile, or why it cannot start. */
+    this.ready = new Promise((resolve, reject) => {
+      this.#resolveReady = resolve;
+      this.#rejectReady = reject;
+    });
+    this.ready.catch(() => {});
+    this.#start();
+  }
+
+  /**
+   * @param {Task} task
+   * @param {{ signal?: AbortSignal, transfer?: any[] }} [options] an aborted task that has begun runs to its end unseen
+   * @returns {Promise<any>}
+   */
+  run(task, { signal, transfer = [] } = {}) {
+    if (this.#error) return Promise.reject(this.#error);
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    return new Promise((resolve, reject) => {
+      const abort = () => {
+        this.#queue = this.#queue.filter((waiting) => waiting !== job);
+        reject(signal?.reason);
+      };
+      const settle = (/** @type {(value: any) => void} */ how) => (/** @type {any} */ value) => {
+        signal?.removeEventListener('abort', abort);
+        how(value);
+      };
+      /** @type {Job} */
+      const job = { task, transfer, resolve: settle(resolve), reject: settle(reject) };
+      signal?.addEventListener('abort', abort);
+      this.#queue.push(job);
+      this.#hand();
+    });
+  }
+
+  /** Gives waiting tasks to idle workers, and starts workers while there are more tasks. */
+  #hand() {
+    for (const member of this.#members) {
+      if (this.#queue.length === 0) return;
+      if (!member.ready || member.job) continue;
+      const job = /** @type {Job} */ (this.#queue.shift());
+      member.job = job;
+      try {
+        member.worker.post({ id: 0, task: job.task }, job.transfer);
+      } catch (error) {
+        member.job = null;
+        job.reject(error);
+      }
+    }
+    const starting = [...this.#members].filter((member) => !member.ready).length;
+    if (this.#queue.length > starting && this.#members.size < this.size) this.#start();
+  }
+
+  #start() {
+    const member = new Member((self) =>
+      this.#createWorker({
+        message: (message) => this.#receive(self, message),
+        failure: (reason) => this.#lose(self, new NacError('WORKER_FAILED', `a worker stopped: ${reason}`)),
+      }));
+    this.#members.add(member);
+    member.worker.post({ setup: this.#setup });
+  }
+
+  /** @param {Member} member @param {any} message */
+  #receive(member, message) {
+    if (!this.#members.has(member)) return;
+    if (message.failed) return this.#lose(member, unpackError(message.failed));
+    if (message.ready) {
+      member.ready = true;
+      this.#resolveReady(message.ready);
+      return this.#hand();
+    }
+    if (message.broken) return this.#lose(member, new NacError('WORKER_FAILED', `a worker stopped: ${message.error.message}`));
+    const { job } = member;
+    member.job = null;
+    if (message.error) job?.reject(unpackError(message.error));
+    else job?.resolve(message.result);
+    this.#hand();
+  }
+
+  /** @param {Member} member @param {Error} error */
+  #lose(member, error) {
+    if (!this.#members.delete(member)) return;
+    member.worker.close();
+    if (member.ready) {
+      member.job?.reject(error);
+      return this.#hand();
+    }
+    // One that cannot even start: the others go on if there are any, else nothing can.
+    if ([...this.#members].some((other) => other.ready)) {
+      this.size = Math.max(1, this.#members.size);
+      return this.#hand();
+    }
+    this.#fail(error);
+  }
+
+  /** @param {Error} error */
+  #fail(error) {
+    this.#error ??= error;
+    this.#rejectReady(this.#error);
+    for (const member of this.#members) {
+      member.worker.close();
+      member.job?.reject(this.#error);
+    }
+    for (const job of this.#queue.splice(0)) job.reject(this.#error);
+    this.#members.clear();
+  }
+
+  /** Ends the workers; tasks that are not done fail with CLOSED. */
+  close() {
+    this.#fail(new NacError('CLOSED', 'the detector has been closed'));
+  }
+}
+
+/** The same without a worker: tasks run in this thread, one after another. */
+export class Inline {
+  size = 1;
+  /** @type {Promise<Runner>} */
+  #runner;
+  #last = Promise.resolve();
+  #closed = false;
+
+  /** @param {Setup} setup */
+  constructor(setup) {
+    this.#runner = Runner.create({ ...setup });
+    this.ready = this.#runner.then((runner) => runner.describe());
+    this.ready.catch(() => {});
+  }
+
+  /**
+   * @param {Task} task
+   * @param {{ signal?: AbortSignal }} [options]
+   * @returns {Promise<any>}
+   */
+  run(task, { signal } = {}) {
+    const result = this.#last.then(async () => {
+      const runner = await this.#runner;
+      if (this.#closed) throw new NacError('CLOSED', 'the detector has been closed');
+      signal?.throwIfAborted();
+      try {
+        return await runner.run(task);
+      } catch (error) {
+        throw error instanceof NacError ? error : unpackError({ ...packError(error), code: 'WORKER_FAILED' });
+      }
+    });
+    this.#last = result.catch(() => {});
+    return result;
+  }
+
+  close() {
+    this.#closed = true;
+    this.#runner.then((runner) => runner.close(), () => {});
+  }
+}
+
+/**
+ * Runs `work` on every item with at most `window` under way, and yields the results in the items' order. The next item is
+ * taken from `items` only when there is room for it.
+ * @template T, R
+ * @param {Iterable<T> | AsyncIterable<T>} items
+ * @param {(item: T) => Promise<R>} work
+ * @param {number} window
+ * @returns {AsyncGenerator<R, void, undefined>}
+ */
+export async function* inOrder(items, work, window) {
+  /** @type {Promise<R>[]} */
+  const running = [];
+  try {
+    for await (const item of items) {
+      const promise = work(item);
+      promise.catch(() => {}); // it is looked at when its turn comes
+      running.push(promise);
+      if (running.length >= window) yield await /** @type {Promise<R>} */ (running.shift());
+    }
+    while (running.length > 0) yield await /** @type {Promise<R>} */ (running.shift());
+  } finally {
+    await Promise.allSettled(running);
+  }
+}

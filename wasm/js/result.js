@@ -1,0 +1,85 @@
+// @ts-check
+/** The object that describes one scored image: schema "nac.result/1". */
+
+/**
+ * @typedef {{ label: string, classIndex: number, probability: number }} Prediction
+ * @typedef {{ decode: number, preprocess: number, forward: number, backward: number, score: number }} Milliseconds
+ * @typedef {{ neuron: number, coverage: number, state: number, z: number, g: number, bin: number }} Neuron
+ * @typedef {{ name: string, neurons: Neuron[], map: { width: number, height: number, values: Float32Array } | null }} LayerExplanation
+ * @typedef {{ layers: LayerExplanation[], view: { width: number, height: number, pixels: Uint8Array } }} Explanation
+ */
+
+/**
+ * @typedef {object} Result
+ * @property {'nac.result/1'} schema
+ * @property {string} file
+ * @property {'in' | 'out' | null} verdict null when the profile is not calibrated, as are the next three
+ * @property {number} score 0..1, high = in-distribution
+ * @property {number | null} threshold "out" means score < threshold
+ * @property {number | null} pValue
+ * @property {string} label
+ * @property {number} classIndex
+ * @property {number} probability
+ * @property {Prediction[]} top
+ * @property {{ name: string, neurons: number, score: number }[]} layers
+ * @property {{ msp: number, energy: number, maxLogit: number }} baselines
+ * @property {Milliseconds} ms
+ * @property {'core' | 'browser'} decoder
+ * @property {string} variant
+ * @property {Explanation} [explanation]
+ */
+
+const TOP = 5;
+
+/**
+ * @param {string[] | undefined} labels
+ * @param {number} classIndex
+ */
+export function labelOf(labels, classIndex) {
+  return labels?.[classIndex] ?? `class ${classIndex}`;
+}
+
+/**
+ * The most probable classes, most probable first; of equals the smaller index.
+ * @param {Float32Array} probabilities
+ * @param {string[] | undefined} labels
+ * @returns {Prediction[]}
+ */
+export function topPredictions(probabilities, labels) {
+  const order = Array.from(probabilities.keys()).sort((a, b) => probabilities[b] - probabilities[a] || a - b);
+  return order.slice(0, TOP).map((classIndex) => ({ label: labelOf(labels, classIndex), classIndex, probability: probabilities[classIndex] }));
+}
+
+/**
+ * @param {object} measured
+ * @param {import('./engine/profile.js').Profile} measured.profile
+ * @param {string[] | undefined} measured.labels
+ * @param {number} measured.score
+ * @param {Float32Array} measured.layerScores
+ * @param {{ msp: number, energy: number, maxLogit: number, probabilities: Float32Array }} measured.baselines
+ * @param {Milliseconds} measured.ms
+ * @param {'core' | 'browser'} measured.decoder
+ * @param {string} measured.variant
+ * @param {Explanation} [measured.explanation]
+ * @returns {Result}
+ */
+export function makeResult({ profile, labels, score, layerScores, baselines, ms, decoder, variant, explanation }) {
+  const { threshold, calibrated } = profile;
+  const top = topPredictions(baselines.probabilities, labels);
+  return {
+    schema: 'nac.result/1',
+    file: '',
+    verdict: calibrated ? (score < threshold ? 'out' : 'in') : null,
+    score,
+    threshold: calibrated ? threshold : null,
+    pValue: calibrated ? profile.pValue(score) : null,
+    ...top[0],
+    top,
+    layers: profile.layers.map(({ name, neurons }, i) => ({ name, neurons, score: layerScores[i] })),
+    baselines: { msp: baselines.msp, energy: baselines.energy, maxLogit: baselines.maxLogit },
+    ms,
+    decoder,
+    variant,
+    ...(explanation && { explanation }),
+  };
+}

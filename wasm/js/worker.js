@@ -1,0 +1,52 @@
+// @ts-check
+/**
+ * The inside of a worker: one runner, one task at a time. The two hosts' workers differ only in their port.
+ *
+ * In: { setup } once, then { id, task }. Out: { ready } or { failed }, then { id, result } or { id, error }.
+ */
+import { packError } from './error.js';
+import { Runner } from './runner.js';
+
+/**
+ * @typedef {object} Port
+ * @property {(message: any, transfer?: any[]) => void} post
+ * @property {(listener: (message: any) => void) => void} listen
+ */
+
+/** @param {Port} port */
+export function serve(port) {
+  /** @type {Runner | undefined} */
+  let runner;
+
+  port.listen(async ({ setup, id, task }) => {
+    if (setup) {
+      try {
+        runner = await Runner.create(setup);
+        port.post({ ready: runner.describe() });
+      } catch (error) {
+        port.post({ failed: packError(error) });
+      }
+      return;
+    }
+    try {
+      const result = await /** @type {Runner} */ (runner).run(task);
+      port.post({ id, result }, buffersOf(result));
+    } catch (error) {
+      // After a trap the heap can be in any state: this worker is not to be used again.
+      const broken = error instanceof WebAssembly.RuntimeError;
+      port.post({ id, broken, error: packError(error) });
+    }
+  });
+}
+
+/**
+ * The buffers in a result, which move instead of being copied. All of them are copies made for this result.
+ * @param {any} value
+ * @param {Set<ArrayBuffer>} [found]
+ * @returns {ArrayBuffer[]}
+ */
+function buffersOf(value, found = new Set()) {
+  if (ArrayBuffer.isView(value)) found.add(/** @type {ArrayBuffer} */ (value.buffer));
+  else if (value && typeof value === 'object') for (const part of Object.values(value)) buffersOf(part, found);
+  return [...found];
+}
