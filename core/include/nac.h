@@ -233,8 +233,8 @@ const char *nac_session_info(const nac_session *session);
 /* ---- States, bins, coverage --------------------------------------------------------------------- */
 
 /* sigmoid(alpha * (z * g)) in float32, in [0, 1]; NaN in, NaN out. alpha > 0. Where float32 runs out of digits the
- * authors' code has exact values, and so has this: 0.5 for about -1.1e-7 <= x <= 1.2e-7 (every dead unit: z * g = 0),
- * 1 for x >= 16.64, 0 for x < -88.73 (where exp overflows). x = alpha * (z * g). */
+ * authors' code has exact values, and so has this: 0.5 for -1.78e-7 < x < 8.9e-8 (so every dead unit, z * g = 0),
+ * 1 for x >= 16.64, 0 for x < -88.73 (where exp overflows), with x = alpha * (z * g). */
 float nac_state(float z, float g, float alpha);
 
 /* The authors' M edges (M even, 4..NAC_MAX_BINS) for NAC-UE: dense around 0.5, M - 1 bins, the last of
