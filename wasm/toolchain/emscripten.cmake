@@ -6,4 +6,3 @@ if(NOT EXISTS ${chosen})
 endif()
 file(STRINGS ${chosen} NAC_EMSCRIPTEN LIMIT_COUNT 1)
 include(${NAC_EMSCRIPTEN}/cmake/Modules/Platform/Emscripten.cmake)
-set(CMAKE_EXECUTABLE_SUFFIX .cjs) # package.json says "type": "module"; Emscripten's Node glue is CommonJS

@@ -13,6 +13,17 @@ static inline bool cpuinfo_initialize(void) {
     return true;
 }
 
+/* XNNPACK picks other tile shapes for the first Zen; one choice for every processor is fine for tests. */
+enum cpuinfo_uarch { cpuinfo_uarch_unknown, cpuinfo_uarch_zen, cpuinfo_uarch_dhyana };
+struct cpuinfo_core {
+    enum cpuinfo_uarch uarch;
+};
+static inline const struct cpuinfo_core* cpuinfo_get_core(unsigned index) {
+    static const struct cpuinfo_core core = {cpuinfo_uarch_unknown};
+    (void) index;
+    return &core;
+}
+
 static inline bool cpuinfo_has_x86_sse2(void) { return __builtin_cpu_supports("sse2"); }
 static inline bool cpuinfo_has_x86_ssse3(void) { return __builtin_cpu_supports("ssse3"); }
 static inline bool cpuinfo_has_x86_sse4_1(void) { return __builtin_cpu_supports("sse4.1"); }
