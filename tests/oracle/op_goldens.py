@@ -384,6 +384,17 @@ def layer_norm(net):
 case("layer_norm_composed", layer_norm, lambda x: F.layer_norm(x.reshape(2, 15, 6), (6,), t(GAMMA), t(BETA)))
 
 
+case("layer_norm", lambda net: net("LayerNormalization", net("Reshape", "x", ints(2, 15, 6)), GAMMA, BETA),
+     lambda x: F.layer_norm(x.reshape(2, 15, 6), (6,), t(GAMMA), t(BETA)), 17)
+case("layer_norm_of_two_axes", lambda net: net("LayerNormalization", "x", PLANE, axis=2, epsilon=0.1), lambda x: F.layer_norm(x, (5, 6), t(PLANE), eps=0.1), 17)
+case("instance_norm", lambda net: net("InstanceNormalization", "x", SCALE, SHIFT), lambda x: F.instance_norm(x, weight=t(SCALE), bias=t(SHIFT)))
+# PyTorch's GroupNorm(2, 4)
+GROUPED, FOURS = weights(4, 3, 1, 1), weights(4, 1, 1) + 1
+case("group_norm",
+     lambda net: net("Mul", net("Reshape", net("InstanceNormalization", net("Reshape", net("Conv", "x", GROUPED), ints(0, 2, -1)), floats(1, 1), floats(0, 0)), ints(2, 4, 5, 6)), FOURS),
+     lambda x: F.group_norm(F.conv2d(x, t(GROUPED)), 2, t(FOURS.reshape(4))))
+
+
 def gelu(net):
     return net("Mul", net("Mul", "x", net("Add", net("Erf", net("Div", "x", np.float32(math.sqrt(2)))), np.float32(1))), np.float32(0.5))
 

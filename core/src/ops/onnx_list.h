@@ -50,6 +50,9 @@
     /* matmul.c: products of matrices */ \
     X(Gemm)                 \
     X(MatMul)               \
+    /* normalise.c: statistics of the image itself */ \
+    X(InstanceNormalization) \
+    X(LayerNormalization)   \
     /* pool.c: windows over an image */ \
     X(AveragePool)          \
     X(GlobalAveragePool)    \
