@@ -11,11 +11,12 @@
 typedef struct nac_onnx_tensor {
     const char *name;
     int data_type; /* TensorProto.DataType: 1 float, 2 uint8, 3 int8, 5 int16, 6 int32, 7 int64, 9 bool, 10 float16, 11 double, 16 bfloat16 */
-    int rank;
+    int rank;              /* more than NAC_MAX_RANK: only the first dims are kept, nobody can use it */
     int64_t dims[NAC_MAX_RANK];
     size_t count;          /* elements, product of dims, checked against the length of the data */
     const uint8_t *bytes;  /* the tensor's TensorProto message in the file */
     size_t size;
+    const uint8_t *raw;    /* its raw_data, of count elements, or NULL where a typed field holds the numbers */
 } nac_onnx_tensor;
 
 /* Copies the tensor's numbers, converted, to numbers[count]. NAC_UNSUPPORTED for a type that is not a number. */

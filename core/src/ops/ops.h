@@ -67,6 +67,12 @@ typedef struct nac_onnx_op {
 /* The entry for an ONNX operator of the default domain, or NULL. ops/onnx_list.c. */
 const nac_onnx_op *nac_onnx_op_find(const char *op_type);
 
+/* lower_model.c: the whole of it. Fills an empty graph for this input size (height, width 0: the model's own), with graph->input
+ * and graph->logits set; final softmaxes are left out, so that the logits are logits. bindings is [tensor_count]: the value of each
+ * ONNX tensor, NAC_NONE where the logits do not depend on it. On failure the graph is the caller's to free. */
+nac_status nac_lower_model(const nac_model *model, int batch, int height, int width, nac_graph *graph, int *bindings,
+                           nac_error *error);
+
 /* lower.c: the tools of a nac_lower. */
 
 /* Value of input i, NAC_NONE where it is absent or empty. Fails (MALFORMED) where a needed one is missing. */

@@ -1,0 +1,88 @@
+/* info.c - what `nac info` says of a model. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "onnx/reader.h"
+
+static void add_io(yyjson_mut_doc *doc, yyjson_mut_val *root, const char *key, const nac_model *model, const nac_onnx_io *list, int count) {
+    yyjson_mut_val *array = yyjson_mut_obj_add_arr(doc, root, key);
+    for (int i = 0; i < count; ++i) {
+        yyjson_mut_val *entry = yyjson_mut_arr_add_obj(doc, array);
+        yyjson_mut_obj_add_str(doc, entry, "name", model->tensor_names[list[i].tensor]);
+        if (list[i].rank < 0 || list[i].rank > NAC_MAX_RANK) {
+            yyjson_mut_obj_add_null(doc, entry, "dims");
+            continue;
+        }
+        yyjson_mut_val *dims = yyjson_mut_obj_add_arr(doc, entry, "dims"); /* null: free */
+        for (int d = 0; d < list[i].rank; ++d) {
+            if (list[i].dims[d] < 0) yyjson_mut_arr_add_null(doc, dims);
+            else yyjson_mut_arr_add_sint(doc, dims, list[i].dims[d]);
+        }
+    }
+}
+
+static int compare_names(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
+
+/* {"Conv": 20, "Relu": 19}, in alphabetical order. */
+static bool add_operators(yyjson_mut_doc *doc, yyjson_mut_val *root, const nac_model *model) {
+    const char **names = nac_alloc_array((size_t)model->node_count, sizeof *names);
+    if (!names) return false;
+    for (int n = 0; n < model->node_count; ++n) names[n] = model->nodes[n].op_type;
+    qsort(names, (size_t)model->node_count, sizeof *names, compare_names);
+    yyjson_mut_val *counts = yyjson_mut_obj_add_obj(doc, root, "operators");
+    for (int start = 0; start < model->node_count;) {
+        int end = start + 1;
+        while (end < model->node_count && strcmp(names[start], names[end]) == 0) ++end;
+        yyjson_mut_obj_add_int(doc, counts, names[start], end - start);
+        start = end;
+    }
+    nac_free(names);
+    return true;
+}
+
+/* A list of strings in the file's metadata, or null. What else a "labels" entry may hold is somebody else's convention. */
+static void add_labels(yyjson_mut_doc *doc, yyjson_mut_val *root, const nac_reader *reader) {
+    const yyjson_alc allocator = nac_json_allocator();
+    yyjson_doc *labels = NULL;
+    /* yyjson wants bytes it may change only with an in-situ flag; without it the text is copied. */
+    if (reader->labels) labels = yyjson_read_opts((char *)reader->labels, reader->labels_size, 0, &allocator, NULL);
+    yyjson_val *list = labels ? yyjson_doc_get_root(labels) : NULL;
+    bool usable = yyjson_is_arr(list);
+    size_t i, count;
+    yyjson_val *label;
+    yyjson_arr_foreach(list, i, count, label) usable = usable && yyjson_is_str(label);
+    if (usable) yyjson_mut_obj_add_val(doc, root, "labels", yyjson_val_mut_copy(doc, list));
+    else yyjson_mut_obj_add_null(doc, root, "labels");
+    yyjson_doc_free(labels);
+}
+
+nac_status nac_write_model_info(nac_reader *reader) {
+    nac_model *model = reader->model;
+    const yyjson_alc allocator = nac_json_allocator();
+    yyjson_mut_doc *doc = yyjson_mut_doc_new(&allocator);
+    if (!doc) return nac_out_of_memory(reader->error, "the model's description");
+    yyjson_mut_val *root = yyjson_mut_obj(doc);
+    yyjson_mut_doc_set_root(doc, root);
+    yyjson_mut_obj_add_str(doc, root, "name", reader->graph_name ? reader->graph_name : "");
+    yyjson_mut_obj_add_int(doc, root, "opset", model->opset);
+    const char *producer = reader->producer ? reader->producer : "", *version = reader->producer_version ? reader->producer_version : "";
+    char text[2 * NAC_MAX_NAME + 2];
+    const size_t length = strlen(producer);
+    memcpy(text, producer, length);
+    text[length] = ' ';
+    memcpy(text + length + 1, version, strlen(version) + 1);
+    yyjson_mut_obj_add_strcpy(doc, root, "producer", version[0] ? text : producer);
+    add_io(doc, root, "inputs", model, model->inputs, model->input_count);
+    add_io(doc, root, "outputs", model, model->outputs, model->output_count);
+    bool complete = add_operators(doc, root, model);
+    add_labels(doc, root, reader);
+    yyjson_mut_obj_add_arr(doc, root, "unsupported"); /* a model with any is not opened */
+    uint64_t parameters = 0;
+    for (int t = 0; t < model->tensor_count; ++t)
+        if (model->initializers[t] && nac_onnx_tensor_is_float(model->initializers[t])) parameters += model->initializers[t]->count;
+    yyjson_mut_obj_add_uint(doc, root, "parameters", parameters);
+    model->info = complete ? yyjson_mut_write_opts(doc, 0, &allocator, NULL, NULL) : NULL;
+    yyjson_mut_doc_free(doc);
+    return model->info ? NAC_OK : nac_out_of_memory(reader->error, "the model's description");
+}

@@ -1,0 +1,204 @@
+/* read_node.c - NodeProto and AttributeProto. */
+#include <string.h>
+
+#include "onnx/reader.h"
+
+/* ---- Attributes -------------------------------------------------------------------------------- */
+
+/* AttributeProto.AttributeType beyond what nac_onnx_attribute_kind names. */
+enum { GRAPH = 5, GRAPHS = 10, SPARSE_TENSOR = 11, SPARSE_TENSORS = 12 };
+
+typedef struct attribute_draft {
+    nac_reader *reader;
+    nac_onnx_attribute *attribute;
+    float *floats;
+    int64_t *ints;
+    int float_count, float_capacity, int_count, int_capacity;
+    bool has_text, has_tensor;
+} attribute_draft;
+
+static bool read_attribute_text(pb_istream_t *stream, const pb_field_t *field, void **arg) {
+    (void)field;
+    attribute_draft *draft = *arg;
+    const size_t length = stream->bytes_left;
+    const uint8_t *bytes = nac_reader_position(draft->reader, stream);
+    if (!bytes) return false;
+    const char *text = nac_arena_text(draft->reader->arena, bytes, length);
+    if (!text) return nac_reader_out_of_memory(draft->reader);
+    draft->attribute->text = text;
+    draft->attribute->length = length;
+    draft->has_text = true;
+    return pb_read(stream, NULL, length);
+}
+
+static bool read_attribute_tensor(pb_istream_t *stream, const pb_field_t *field, void **arg) {
+    (void)field;
+    attribute_draft *draft = *arg;
+    const size_t size = stream->bytes_left;
+    const uint8_t *bytes = nac_reader_position(draft->reader, stream);
+    draft->has_tensor = true;
+    return bytes && nac_read_tensor(draft->reader, bytes, size, &draft->attribute->tensor) && pb_read(stream, NULL, size);
+}
+
+static bool read_floats(pb_istream_t *stream, const pb_field_t *field, void **arg) {
+    (void)field;
+    attribute_draft *draft = *arg;
+    while (stream->bytes_left > 0) {
+        float number;
+        if (!pb_decode_fixed32(stream, &number)) return false;
+        if (draft->float_count >= NAC_ONNX_MAX_NUMBERS)
+            return nac_reader_fail(draft->reader, NAC_LIMIT_EXCEEDED, "an attribute has more than %d numbers", NAC_ONNX_MAX_NUMBERS);
+        draft->floats =
+            nac_arena_grow(draft->reader->arena, draft->floats, draft->float_count, &draft->float_capacity, sizeof *draft->floats);
+        if (!draft->floats) return nac_reader_out_of_memory(draft->reader);
+        draft->floats[draft->float_count++] = number;
+    }
+    return true;
+}
+
+static bool read_ints(pb_istream_t *stream, const pb_field_t *field, void **arg) {
+    (void)field;
+    attribute_draft *draft = *arg;
+    while (stream->bytes_left > 0) {
+        uint64_t number;
+        if (!pb_decode_varint(stream, &number)) return false;
+        if (draft->int_count >= NAC_ONNX_MAX_NUMBERS)
+            return nac_reader_fail(draft->reader, NAC_LIMIT_EXCEEDED, "an attribute has more than %d numbers", NAC_ONNX_MAX_NUMBERS);
+        draft->ints = nac_arena_grow(draft->reader->arena, draft->ints, draft->int_count, &draft->int_capacity, sizeof *draft->ints);
+        if (!draft->ints) return nac_reader_out_of_memory(draft->reader);
+        draft->ints[draft->int_count++] = (int64_t)number;
+    }
+    return true;
+}
+
+/* Files of the first ONNX versions say no type: then it is the field that is there. */
+static int kind_by_content(const onnx_AttributeProto *message, const attribute_draft *draft) {
+    return message->has_f       ? NAC_ATTRIBUTE_FLOAT
+           : message->has_i     ? NAC_ATTRIBUTE_INT
+           : draft->has_text    ? NAC_ATTRIBUTE_STRING
+           : draft->has_tensor  ? NAC_ATTRIBUTE_TENSOR
+           : draft->float_count ? NAC_ATTRIBUTE_FLOATS
+                                : NAC_ATTRIBUTE_INTS;
+}
+
+/* ---- Nodes ------------------------------------------------------------------------------------- */
+
+typedef struct node_draft {
+    nac_reader *reader;
+    int *inputs, *outputs; /* mentions */
+    int input_count, input_capacity, output_count, output_capacity;
+    nac_onnx_attribute *attributes;
+    int attribute_count, attribute_capacity;
+    const char *unreadable; /* what an attribute holds that is refused */
+} node_draft;
+
+static bool read_tensor_name(pb_istream_t *stream, node_draft *draft, int **mentions, int *count, int *capacity) {
+    nac_text_field name = {.reader = draft->reader, .what = "a tensor's name"};
+    void *arg = &name;
+    int mention = NAC_ONNX_ABSENT;
+    if (!nac_read_text(stream, NULL, &arg)) return false;
+    if (name.text[0] && !nac_reader_mention(draft->reader, name.text, &mention)) return false;
+    if (*count >= NAC_ONNX_MAX_NAMES) return nac_reader_fail(draft->reader, NAC_LIMIT_EXCEEDED, "a node has too many inputs");
+    *mentions = nac_arena_grow(draft->reader->arena, *mentions, *count, capacity, sizeof **mentions);
+    if (!*mentions) return nac_reader_out_of_memory(draft->reader);
+    (*mentions)[(*count)++] = mention;
+    return true;
+}
+
+static bool read_input(pb_istream_t *stream, const pb_field_t *field, void **arg) {
+    (void)field;
+    node_draft *draft = *arg;
+    return read_tensor_name(stream, draft, &draft->inputs, &draft->input_count, &draft->input_capacity);
+}
+
+static bool read_output(pb_istream_t *stream, const pb_field_t *field, void **arg) {
+    (void)field;
+    node_draft *draft = *arg;
+    return read_tensor_name(stream, draft, &draft->outputs, &draft->output_count, &draft->output_capacity);
+}
+
+static bool read_attribute(pb_istream_t *stream, const pb_field_t *field, void **arg) {
+    (void)field;
+    node_draft *node = *arg;
+    nac_reader *reader = node->reader;
+    if (node->attribute_count >= NAC_ONNX_MAX_ATTRIBUTES)
+        return nac_reader_fail(reader, NAC_LIMIT_EXCEEDED, "a node has more than %d attributes", NAC_ONNX_MAX_ATTRIBUTES);
+    node->attributes =
+        nac_arena_grow(reader->arena, node->attributes, node->attribute_count, &node->attribute_capacity, sizeof *node->attributes);
+    if (!node->attributes) return nac_reader_out_of_memory(reader);
+    nac_onnx_attribute *attribute = &node->attributes[node->attribute_count++];
+
+    attribute_draft draft = {.reader = reader, .attribute = attribute};
+    nac_text_field name = {.reader = reader, .what = "an attribute's name"};
+    onnx_AttributeProto message = onnx_AttributeProto_init_zero;
+    message.name = nac_text_callback(&name);
+    message.s = (pb_callback_t){.funcs.decode = read_attribute_text, .arg = &draft};
+    message.t = (pb_callback_t){.funcs.decode = read_attribute_tensor, .arg = &draft};
+    message.floats = (pb_callback_t){.funcs.decode = read_floats, .arg = &draft};
+    message.ints = (pb_callback_t){.funcs.decode = read_ints, .arg = &draft};
+    if (!pb_decode(stream, onnx_AttributeProto_fields, &message)) return false;
+
+    const int kind = message.has_type && message.type != 0 ? message.type : kind_by_content(&message, &draft);
+    if (kind == GRAPH || kind == GRAPHS) node->unreadable = "a graph of its own (control flow)";
+    if (kind == SPARSE_TENSOR || kind == SPARSE_TENSORS) node->unreadable = "a sparse tensor";
+    /* A tensor that is announced but not there would be read as one without name, data or bytes. */
+    if (kind == NAC_ATTRIBUTE_TENSOR && !draft.has_tensor)
+        return nac_reader_fail(reader, NAC_MALFORMED, "attribute '%s' says it is a tensor but holds none", name.text ? name.text : "");
+    attribute->name = name.text ? name.text : "";
+    attribute->kind = (nac_onnx_attribute_kind)kind;
+    attribute->f = message.f;
+    attribute->i = message.i;
+    attribute->floats = draft.floats;
+    attribute->ints = draft.ints;
+    if (!draft.has_text) attribute->text = "";
+    if (kind == NAC_ATTRIBUTE_FLOATS) attribute->length = (size_t)draft.float_count;
+    else if (kind == NAC_ATTRIBUTE_INTS) attribute->length = (size_t)draft.int_count;
+    else if (kind != NAC_ATTRIBUTE_STRING) attribute->length = 0;
+    else if (!draft.has_text) attribute->length = 0;
+    return true;
+}
+
+bool nac_read_node(pb_istream_t *stream, const pb_field_t *field, void **arg) {
+    (void)field;
+    nac_reader *reader = *arg;
+    nac_model *model = reader->model;
+    if (model->node_count >= NAC_MAX_NODES)
+        return nac_reader_fail(reader, NAC_LIMIT_EXCEEDED, "the model has more than %d nodes", NAC_MAX_NODES);
+    model->nodes = nac_arena_grow(reader->arena, model->nodes, model->node_count, &reader->node_capacity, sizeof *model->nodes);
+    if (!model->nodes) return nac_reader_out_of_memory(reader);
+
+    node_draft draft = {.reader = reader};
+    nac_text_field name = {.reader = reader, .what = "a node's name"};
+    nac_text_field op_type = {.reader = reader, .what = "an operator's name"};
+    nac_text_field domain = {.reader = reader, .what = "an operator's domain"};
+    onnx_NodeProto message = onnx_NodeProto_init_zero;
+    message.input = (pb_callback_t){.funcs.decode = read_input, .arg = &draft};
+    message.output = (pb_callback_t){.funcs.decode = read_output, .arg = &draft};
+    message.attribute = (pb_callback_t){.funcs.decode = read_attribute, .arg = &draft};
+    message.name = nac_text_callback(&name);
+    message.op_type = nac_text_callback(&op_type);
+    message.domain = nac_text_callback(&domain);
+    if (!pb_decode(stream, onnx_NodeProto_fields, &message)) return false;
+
+    if (!op_type.text || !op_type.text[0])
+        return nac_reader_fail(reader, NAC_MALFORMED, "node '%s' names no operator", name.text ? name.text : "");
+    const char *output = draft.output_count > 0 && draft.outputs[0] != NAC_ONNX_ABSENT ? reader->names[draft.outputs[0]] : op_type.text;
+    nac_onnx_node node = {
+        .op_type = op_type.text,
+        .name = name.text && name.text[0] ? name.text : output,
+        .inputs = draft.inputs,
+        .input_count = draft.input_count,
+        .outputs = draft.outputs,
+        .output_count = draft.output_count,
+        .attributes = draft.attributes,
+        .attribute_count = draft.attribute_count,
+    };
+    if (draft.unreadable)
+        return nac_reader_fail(reader, NAC_UNSUPPORTED, "node '%s' (%s) has %s, which is not supported", node.name, node.op_type,
+                               draft.unreadable);
+    if (domain.text && domain.text[0] && strcmp(domain.text, "ai.onnx") != 0)
+        return nac_reader_fail(reader, NAC_UNSUPPORTED, "node '%s': operator %s of domain '%s' is not supported", node.name, node.op_type,
+                               domain.text);
+    model->nodes[model->node_count++] = node;
+    return true;
+}

@@ -1,0 +1,89 @@
+/* reader.h - the steps of nac_model_open, in this order:
+ *   read_model.c, read_node.c, tensor.c   protobuf -> nodes, tensors and names as they come
+ *   sort.c                                names -> tensor ids, nodes -> a runnable order
+ *   model.c                               operators against the table
+ *   info.c                                nac_model_info
+ *
+ * nanopb's callbacks know only true and false: the sentence waits in the reader. */
+#ifndef NAC_ONNX_READER_H
+#define NAC_ONNX_READER_H
+
+#include <pb_decode.h>
+
+#include "onnx/arena.h"
+#include "onnx/model.h"
+#include "onnx/onnx.pb.h"
+
+/* A few bytes of file must not ask for much more memory: what is repeated has a ceiling. */
+enum {
+    NAC_ONNX_MAX_NAMES = 1 << 20,       /* mentions of tensors by nodes, inputs, outputs and initializers */
+    NAC_ONNX_MAX_ATTRIBUTES = 64,       /* of one node */
+    NAC_ONNX_MAX_NUMBERS = 1 << 16,     /* of one FLOATS or INTS attribute */
+    NAC_ONNX_MAX_INITIALIZERS = 1 << 17,
+    NAC_ONNX_MIN_OPSET = 9,
+    NAC_ONNX_MAX_OPSET = 18,
+};
+
+/* The numbers of TensorProto.DataType that this library gives a meaning. */
+enum {
+    NAC_ONNX_FLOAT = 1, NAC_ONNX_UINT8, NAC_ONNX_INT8, NAC_ONNX_UINT16, NAC_ONNX_INT16, NAC_ONNX_INT32, NAC_ONNX_INT64,
+    NAC_ONNX_STRING, NAC_ONNX_BOOL, NAC_ONNX_FLOAT16, NAC_ONNX_DOUBLE, NAC_ONNX_UINT32, NAC_ONNX_UINT64,
+    NAC_ONNX_BFLOAT16 = 16,
+};
+
+/* Until names are sorted, a tensor is known by its mention: an index into nac_reader.names. */
+typedef struct nac_reader {
+    const uint8_t *bytes; /* the file */
+    size_t size;
+    nac_arena *arena;
+    nac_model *model;
+    nac_error *error;
+    nac_status status;  /* the first failure that nanopb does not know of */
+    const char **names; /* every mention, in the file's order */
+    int name_count, name_capacity;
+    int node_capacity, input_capacity, output_capacity;
+    nac_onnx_tensor **tensors; /* initializers */
+    int *tensor_mentions;
+    int tensor_count, tensor_capacity, mention_capacity;
+    bool has_graph, has_opset;
+    const char *graph_name, *producer, *producer_version;
+    const char *labels; /* the file's bytes, not NUL-terminated */
+    size_t labels_size;
+} nac_reader;
+
+/* For a callback to return: false, with the first sentence kept. */
+bool nac_reader_fail(nac_reader *reader, nac_status status, const char *format, ...) NAC_PRINTF(3, 4);
+bool nac_reader_out_of_memory(nac_reader *reader);
+
+/* Where the stream stands in the file, with all of its bytes in the file, or NULL: nanopb hands numbers that are not
+ * length-delimited over in a buffer of its own, which a hostile file can make it do for any field. */
+const uint8_t *nac_reader_position(const nac_reader *reader, const pb_istream_t *stream);
+
+/* A callback for strings: checks length (NAC_MAX_NAME), NUL bytes and UTF-8, and copies. `arg` is a nac_text_field. */
+typedef struct nac_text_field {
+    nac_reader *reader;
+    const char *what; /* "a node's name" */
+    const char *text; /* NULL until the field is met */
+} nac_text_field;
+bool nac_read_text(pb_istream_t *stream, const pb_field_t *field, void **arg);
+pb_callback_t nac_text_callback(nac_text_field *field);
+
+/* Notes a mention of a tensor. */
+bool nac_reader_mention(nac_reader *reader, const char *name, int *mention);
+
+/* Callback for GraphProto.node; arg is the reader. */
+bool nac_read_node(pb_istream_t *stream, const pb_field_t *field, void **arg);
+
+/* Reads the TensorProto in [bytes, bytes + size): everything but its numbers, which are only counted. */
+bool nac_read_tensor(nac_reader *reader, const uint8_t *bytes, size_t size, nac_onnx_tensor *tensor);
+
+/* read_model.c: the whole file. */
+nac_status nac_read_model(nac_reader *reader);
+
+/* Replaces mentions by ids, in alphabetical order of names, and checks producers and readers. Then sorts the nodes. */
+nac_status nac_sort_names(nac_reader *reader);
+nac_status nac_sort_nodes(nac_reader *reader);
+
+nac_status nac_write_model_info(nac_reader *reader);
+
+#endif

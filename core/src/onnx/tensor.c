@@ -1,0 +1,259 @@
+/* tensor.c - TensorProto: what it is when the file is opened, its numbers when a session asks. */
+#include <math.h>
+#include <string.h>
+
+#include "onnx/reader.h"
+
+/* The five typed fields; each data type keeps its numbers in one of them, or in raw_data. */
+typedef enum field { FLOAT_DATA, INT32_DATA, INT64_DATA, DOUBLE_DATA, UINT64_DATA, FIELD_COUNT } field;
+
+/* Field and bytes of an element in raw_data; size 0: not a number. */
+static size_t element_size(int data_type, field *typed) {
+    switch (data_type) {
+    case NAC_ONNX_FLOAT: *typed = FLOAT_DATA; return 4;
+    case NAC_ONNX_DOUBLE: *typed = DOUBLE_DATA; return 8;
+    case NAC_ONNX_INT64: *typed = INT64_DATA; return 8;
+    case NAC_ONNX_UINT32: *typed = UINT64_DATA; return 4;
+    case NAC_ONNX_UINT64: *typed = UINT64_DATA; return 8;
+    case NAC_ONNX_INT32: *typed = INT32_DATA; return 4;
+    case NAC_ONNX_UINT16:
+    case NAC_ONNX_INT16:
+    case NAC_ONNX_FLOAT16:
+    case NAC_ONNX_BFLOAT16: *typed = INT32_DATA; return 2;
+    case NAC_ONNX_UINT8:
+    case NAC_ONNX_INT8:
+    case NAC_ONNX_BOOL: *typed = INT32_DATA; return 1;
+    default: *typed = FIELD_COUNT; return 0;
+    }
+}
+
+bool nac_onnx_tensor_is_float(const nac_onnx_tensor *tensor) {
+    const int type = tensor->data_type;
+    return type == NAC_ONNX_FLOAT || type == NAC_ONNX_FLOAT16 || type == NAC_ONNX_BFLOAT16 || type == NAC_ONNX_DOUBLE;
+}
+
+/* ---- One number -------------------------------------------------------------------------------- */
+
+static double float_of_bits(uint32_t bits) {
+    float number;
+    memcpy(&number, &bits, sizeof number);
+    return (double)number;
+}
+
+static double float16_of_bits(uint32_t bits) {
+    const int exponent = (int)(bits >> 10 & 31), mantissa = (int)(bits & 1023);
+    const double sign = bits & 0x8000 ? -1.0 : 1.0;
+    if (exponent == 31) return mantissa ? (double)NAN : sign * (double)INFINITY;
+    return sign * (exponent ? ldexp(1024 + mantissa, exponent - 25) : ldexp(mantissa, -24));
+}
+
+static double double_of_bits(uint64_t bits) {
+    double number;
+    memcpy(&number, &bits, sizeof number);
+    return number;
+}
+
+/* A number's low bytes, as they lie in raw_data, in *real (floating types) or *whole. False: more than int64 holds. */
+static bool decode_number(int data_type, uint64_t bits, double *real, int64_t *whole) {
+    switch (data_type) {
+    case NAC_ONNX_FLOAT: *real = float_of_bits((uint32_t)bits); return true;
+    case NAC_ONNX_FLOAT16: *real = float16_of_bits((uint32_t)bits & 0xffff); return true;
+    case NAC_ONNX_BFLOAT16: *real = float_of_bits((uint32_t)bits << 16); return true;
+    case NAC_ONNX_DOUBLE: *real = double_of_bits(bits); return true;
+    case NAC_ONNX_INT8: *whole = (int8_t)bits; return true;
+    case NAC_ONNX_INT16: *whole = (int16_t)bits; return true;
+    case NAC_ONNX_INT32: *whole = (int32_t)bits; return true;
+    case NAC_ONNX_UINT8: *whole = (uint8_t)bits; return true;
+    case NAC_ONNX_UINT16: *whole = (uint16_t)bits; return true;
+    case NAC_ONNX_UINT32: *whole = (uint32_t)bits; return true;
+    case NAC_ONNX_BOOL: *whole = (uint8_t)bits != 0; return true;
+    case NAC_ONNX_UINT64: *whole = (int64_t)bits; return bits <= INT64_MAX;
+    default: *whole = (int64_t)bits; return true;
+    }
+}
+
+/* ---- Walking over a TensorProto ---------------------------------------------------------------- */
+
+/* Where the numbers go; with neither floats nor ints they are only counted. */
+typedef struct sink {
+    int data_type;
+    float *floats;
+    int64_t *ints;
+    size_t capacity;
+    size_t counts[FIELD_COUNT];
+    bool unfit; /* a number that int64 does not hold */
+} sink;
+
+static void put(sink *to, size_t at, uint64_t bits) {
+    double real = 0;
+    int64_t whole = 0;
+    const bool floating = to->data_type == NAC_ONNX_FLOAT || to->data_type == NAC_ONNX_FLOAT16 ||
+                          to->data_type == NAC_ONNX_BFLOAT16 || to->data_type == NAC_ONNX_DOUBLE;
+    if (!decode_number(to->data_type, bits, &real, &whole)) to->unfit = true;
+    if (to->floats) {
+        to->floats[at] = floating ? (float)real : (float)whole;
+        return;
+    }
+    /* 2^63 is a double, INT64_MAX is not. NaN fails both comparisons. */
+    if (floating && !(real >= -0x1p63 && real < 0x1p63)) to->unfit = true;
+    else to->ints[at] = floating ? (int64_t)real : whole;
+}
+
+typedef struct numbers_field {
+    sink *to;
+    field typed;
+} numbers_field;
+
+/* Packed, nanopb calls this with a stretch of numbers; unpacked, with one at a time. */
+static bool read_numbers(pb_istream_t *stream, const pb_field_t *field_, void **arg) {
+    (void)field_;
+    const numbers_field *field = *arg;
+    sink *to = field->to;
+    while (stream->bytes_left > 0) {
+        uint64_t bits = 0;
+        uint32_t bits32 = 0;
+        bool read;
+        if (field->typed == FLOAT_DATA) {
+            read = pb_decode_fixed32(stream, &bits32);
+            bits = bits32;
+        } else if (field->typed == DOUBLE_DATA) {
+            read = pb_decode_fixed64(stream, &bits);
+        } else {
+            read = pb_decode_varint(stream, &bits);
+        }
+        if (!read) return false;
+        const size_t at = to->counts[field->typed]++;
+        if ((to->floats || to->ints) && at < to->capacity) put(to, at, bits);
+    }
+    return true;
+}
+
+typedef struct dims_field {
+    nac_reader *reader;
+    nac_onnx_tensor *tensor;
+} dims_field;
+
+static bool read_dims(pb_istream_t *stream, const pb_field_t *field_, void **arg) {
+    (void)field_;
+    const dims_field *field = *arg;
+    nac_onnx_tensor *tensor = field->tensor;
+    while (stream->bytes_left > 0) {
+        uint64_t bits;
+        if (!pb_decode_varint(stream, &bits)) return false;
+        if (bits > INT64_MAX) return nac_reader_fail(field->reader, NAC_MALFORMED, "a tensor has a negative dimension");
+        /* An excess of dims is only counted: whoever uses the tensor refuses its rank. */
+        if (tensor->rank < NAC_MAX_RANK) tensor->dims[tensor->rank] = (int64_t)bits;
+        if (bits > SIZE_MAX || !nac_mul_size(tensor->count, (size_t)bits, &tensor->count))
+            return nac_reader_fail(field->reader, NAC_LIMIT_EXCEEDED, "a tensor has more elements than memory can address");
+        if (++tensor->rank > 1024) return nac_reader_fail(field->reader, NAC_LIMIT_EXCEEDED, "a tensor has more than 1024 dimensions");
+    }
+    return true;
+}
+
+/* raw_data, as a stretch of the file. */
+typedef struct raw_field {
+    const nac_reader *reader;
+    const uint8_t *bytes;
+    size_t size;
+} raw_field;
+
+static bool read_raw(pb_istream_t *stream, const pb_field_t *field_, void **arg) {
+    (void)field_;
+    raw_field *field = *arg;
+    field->size = stream->bytes_left;
+    field->bytes = nac_reader_position(field->reader, stream);
+    return field->bytes && pb_read(stream, NULL, stream->bytes_left);
+}
+
+static pb_callback_t *typed_callback(onnx_TensorProto *message, field typed) {
+    switch (typed) {
+    case FLOAT_DATA: return &message->float_data;
+    case INT32_DATA: return &message->int32_data;
+    case INT64_DATA: return &message->int64_data;
+    case DOUBLE_DATA: return &message->double_data;
+    default: return &message->uint64_data;
+    }
+}
+
+bool nac_read_tensor(nac_reader *reader, const uint8_t *bytes, size_t size, nac_onnx_tensor *tensor) {
+    *tensor = (nac_onnx_tensor){.count = 1, .bytes = bytes, .size = size};
+    onnx_TensorProto message = onnx_TensorProto_init_zero;
+    sink counted = {.data_type = 0};
+    raw_field raw = {.reader = reader};
+    nac_text_field name = {.reader = reader, .what = "a tensor's name"};
+    dims_field dims = {reader, tensor};
+    numbers_field fields[FIELD_COUNT];
+    for (int i = 0; i < FIELD_COUNT; ++i) {
+        fields[i] = (numbers_field){&counted, (field)i};
+        *typed_callback(&message, (field)i) = (pb_callback_t){.funcs.decode = read_numbers, .arg = &fields[i]};
+    }
+    message.raw_data = (pb_callback_t){.funcs.decode = read_raw, .arg = &raw};
+    message.name = nac_text_callback(&name);
+    message.dims = (pb_callback_t){.funcs.decode = read_dims, .arg = &dims};
+    pb_istream_t stream = pb_istream_from_buffer(bytes, size);
+    if (!pb_decode(&stream, onnx_TensorProto_fields, &message))
+        return nac_reader_fail(reader, NAC_MALFORMED, "a tensor's message is cut off or not protobuf");
+    tensor->name = name.text ? name.text : "";
+    tensor->data_type = message.data_type;
+    if (message.data_location == 1)
+        return nac_reader_fail(reader, NAC_UNSUPPORTED,
+                               "tensor '%s' keeps its data in another file; save the model with its weights inside", tensor->name);
+    field typed;
+    const size_t element = element_size(tensor->data_type, &typed);
+    if (element == 0) return true; /* refused when somebody wants its numbers */
+    size_t wanted;
+    if (!nac_mul_size(tensor->count, element, &wanted))
+        return nac_reader_fail(reader, NAC_LIMIT_EXCEEDED, "tensor '%s' has more elements than memory can address", tensor->name);
+    if (raw.size > 0 ? raw.size != wanted : counted.counts[typed] != tensor->count)
+        return nac_reader_fail(reader, NAC_MALFORMED, "tensor '%s' has %zu elements by its dimensions but %zu by its data", tensor->name,
+                               tensor->count, raw.size > 0 ? raw.size / element : counted.counts[typed]);
+    if (raw.size > 0) tensor->raw = raw.bytes;
+    return true;
+}
+
+/* ---- Numbers ----------------------------------------------------------------------------------- */
+
+static nac_status copy_numbers(const nac_onnx_tensor *tensor, sink *to, nac_error *error) {
+    field typed;
+    const size_t element = element_size(tensor->data_type, &typed);
+    if (element == 0)
+        return nac_fail(error, NAC_UNSUPPORTED, "tensor '%s' has data type %d; numbers of this type are not supported", tensor->name,
+                        tensor->data_type);
+    to->data_type = tensor->data_type;
+    if (tensor->raw && tensor->data_type == NAC_ONNX_FLOAT && to->floats) {
+        /* Nearly all bytes of nearly all files: a loop that compilers turn into a copy. */
+        for (size_t i = 0; i < tensor->count; ++i) {
+            const uint8_t *b = tensor->raw + i * 4;
+            const uint32_t bits = b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
+            memcpy(&to->floats[i], &bits, sizeof bits);
+        }
+        return NAC_OK;
+    }
+    if (tensor->raw) {
+        for (size_t i = 0; i < tensor->count; ++i) {
+            uint64_t bits = 0;
+            for (size_t b = 0; b < element; ++b) bits |= (uint64_t)tensor->raw[i * element + b] << (8 * b);
+            put(to, i, bits);
+        }
+    } else {
+        onnx_TensorProto message = onnx_TensorProto_init_zero;
+        numbers_field numbers = {to, typed};
+        *typed_callback(&message, typed) = (pb_callback_t){.funcs.decode = read_numbers, .arg = &numbers};
+        to->capacity = tensor->count;
+        pb_istream_t stream = pb_istream_from_buffer(tensor->bytes, tensor->size);
+        if (!pb_decode(&stream, onnx_TensorProto_fields, &message) || to->counts[typed] != tensor->count)
+            return nac_fail(error, NAC_MALFORMED, "tensor '%s': the file's bytes have changed since it was opened", tensor->name);
+    }
+    if (to->unfit) return nac_fail(error, NAC_UNSUPPORTED, "tensor '%s' holds a number that does not fit 64 bits", tensor->name);
+    return NAC_OK;
+}
+
+nac_status nac_onnx_tensor_floats(const nac_onnx_tensor *tensor, float *numbers, nac_error *error) {
+    sink to = {.floats = numbers};
+    return copy_numbers(tensor, &to, error);
+}
+
+nac_status nac_onnx_tensor_ints(const nac_onnx_tensor *tensor, int64_t *numbers, nac_error *error) {
+    sink to = {.ints = numbers};
+    return copy_numbers(tensor, &to, error);
+}
