@@ -40,6 +40,12 @@ export async function readSource(host, source, options) {
   throw new NacError('INVALID_ARGUMENT', 'a URL, a File or Blob, or bytes are needed');
 }
 
+/** @param {any} source */
+function sourceName(source) {
+  if (typeof source === 'string') return source;
+  return source instanceof URL ? source.href : nameOf(source);
+}
+
 /**
  * The compiled binary for this machine.
  * @param {Host} host
@@ -81,7 +87,7 @@ export async function openPool(host, options) {
   signal?.throwIfAborted();
   const sha256 = await sha256Hex(model);
   /** @type {import('./runner.js').Setup} */
-  const setup = { module, variant, model, sha256, profile, preprocess, taps };
+  const setup = { module, variant, model, sha256, profile, names: { model: sourceName(modelSource), profile: sourceName(profileSource) }, preprocess, taps };
   const workers = options.workers ?? Math.max(1, Math.min(host.cores() - 1, 4));
   const pool = workers === 0 ? new Inline(setup) : new Pool(options.createWorker ?? host.createWorker, setup, workers);
   const abort = () => pool.close();

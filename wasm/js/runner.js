@@ -17,6 +17,7 @@ import { makeResult } from './result.js';
  * @property {string} variant name for results
  * @property {Uint8Array} model
  * @property {string} [sha256] of the model; the profile must have been made of it
+ * @property {{ model: string, profile: string }} [names] for messages
  * @property {Uint8Array} [profile]
  * @property {string | object} [preprocess] where there is no profile
  * @property {Tap[]} [taps] where there is no profile; none: the core chooses
@@ -54,18 +55,21 @@ export class Runner {
   constructor(engine, setup) {
     this.#engine = engine;
     this.#setup = setup;
-    if (setup.profile) {
-      this.#profile = engine.openProfile(setup.profile);
-      if (setup.sha256) this.#profile.checkModel(setup.sha256);
-    }
+    const { profile, sha256, names } = setup;
+    if (profile)
+      this.#profile = naming(names?.profile, () => {
+        const opened = engine.openProfile(profile);
+        if (sha256) opened.checkModel(sha256);
+        return opened;
+      });
     const preprocess = this.#profile?.metadata('preprocess') ?? setup.preprocess;
     if (preprocess) this.#preprocess = engine.preprocess(preprocess);
-    this.#model = engine.openModel(setup.model);
+    this.#model = naming(names?.model, () => engine.openModel(setup.model));
     const { info } = this.#model;
     this.modelInfo = info;
     this.#labels = this.#profile?.metadata('labels') ?? (Array.isArray(info.labels) ? info.labels : undefined);
     // A model of a fixed batch gets the image in every row, and the first row is read.
-    const fixed = info.inputs?.[0]?.shape?.[0];
+    const fixed = info.inputs?.[0]?.dims?.[0];
     this.#batch = Number.isInteger(fixed) && fixed > 0 ? fixed : 1;
     if (this.#preprocess?.fixed) {
       const { width, height } = this.#preprocess.size(1, 1);
@@ -222,12 +226,14 @@ export class Runner {
   #sessionFor(height, width) {
     const current = this.#session;
     if (current && current.dims[1] === height && current.dims[2] === width) return current;
+    if (current && this.#model?.closed)
+      throw new NacError('MISMATCH', `the preprocessing makes inputs of ${current.dims[1]} x ${current.dims[2]}, not of ${height} x ${width}`);
     // The old one's memory goes first: a session of another size takes its place in the heap.
     current?.close();
     this.#session = undefined;
     const taps = this.#profile?.layers.map(({ name, pool }) => ({ name, pool })) ?? this.#setup.taps ?? [];
     const options = { batch: this.#batch, height, width, taps, backend: this.#setup.backend ?? 'xnnpack', keepMaps: this.#profile !== undefined };
-    const session = this.#engine.createSession(/** @type {any} */ (this.#model), options);
+    const session = naming(this.#setup.names?.model, () => this.#engine.createSession(/** @type {any} */ (this.#model), options));
     this.#session = session;
     this.#profile?.layers.forEach(({ name, neurons }, tap) => {
       if (session.taps[tap]?.neurons !== neurons)
@@ -241,6 +247,21 @@ export class Runner {
     this.#model?.close();
     this.#profile?.close();
     this.#preprocess?.close();
+  }
+}
+
+/**
+ * The core does not know what its bytes are called; people do.
+ * @template T
+ * @param {string | undefined} name
+ * @param {() => T} body
+ * @returns {T}
+ */
+function naming(name, body) {
+  try {
+    return body();
+  } catch (error) {
+    throw name && error instanceof NacError ? new NacError(error.code, `${name}: ${error.message}`) : error;
   }
 }
 

@@ -1,0 +1,123 @@
+// @ts-check
+/** nac info: what a model or a profile holds. */
+import { NacError } from '../js/error.js';
+import { UsageError, numbersOf } from './shared/args.js';
+import { readInput } from './shared/files.js';
+import { makeEngine } from './shared/model.js';
+
+export const summary = 'What a model or a profile holds';
+
+export const help = `
+nac info FILE [--shape H,W] [--json]
+
+Of an ONNX model: inputs, operators, taps that can be chosen, multiply-adds and memory. Of a profile: model, layers, images,
+threshold and preprocessing.
+
+  --shape H,W          input size, for a model that leaves it free (224,224)
+  --json               one JSON document on standard output
+`;
+
+/** @type {Record<string, import('./shared/args.js').Option>} */
+export const options = { json: { type: 'boolean' }, shape: { type: 'string' } };
+
+/** @type {import('./shared/args.js').Command['run']} */
+export async function run({ values, paths }) {
+  if (paths.length !== 1) throw new UsageError('info needs one file');
+  const shape = numbersOf(values, 'shape', { min: 1, max: 32768, integer: true });
+  if (shape && shape.length !== 2) throw new UsageError(`--shape ${values.shape}: two sizes are needed, H,W`);
+  const [file] = paths;
+  const bytes = await readInput(file);
+  const engine = await makeEngine();
+  let document;
+  try {
+    document = isSafetensors(bytes) ? ofProfile(engine, bytes) : ofModel(engine, bytes, shape);
+  } catch (error) {
+    if (error instanceof NacError) throw new NacError(error.code, `${file}: ${error.message}`);
+    throw error;
+  }
+  const { text, ...facts } = document;
+  if (values.json) process.stdout.write(`${JSON.stringify({ schema: 'nac.info/1', file, ...facts }, null, 2)}\n`);
+  else process.stdout.write(`${file}: ${text.join('\n')}\n`);
+  return 0;
+}
+
+/** A safetensors file begins with the length of its header and the header's brace; no ONNX file does.
+ * @param {Uint8Array} bytes
+ */
+function isSafetensors(bytes) {
+  return bytes.length > 8 && bytes[8] === 0x7b && bytes[6] === 0 && bytes[7] === 0;
+}
+
+/**
+ * @param {import('../js/engine.js').Engine} engine
+ * @param {Uint8Array} bytes
+ */
+function ofProfile(engine, bytes) {
+  const profile = engine.openProfile(bytes);
+  const metadata = Object.fromEntries(profile.metadataKeys.map((key) => [key, profile.metadata(key)]));
+  const { images, layers, hashCounts } = profile;
+  const calibration = profile.calibrated
+    ? { images: profile.calibration.length, falseAlarm: profile.falseAlarm, threshold: profile.threshold }
+    : null;
+  const text = [
+    `profile of ${metadata.model?.name || 'a model'}, ${images} images`,
+    `model    sha256 ${metadata.model?.sha256 ?? '-'}`,
+    `labels   ${Array.isArray(metadata.labels) ? `${metadata.labels.length}: ${metadata.labels.slice(0, 5).join(', ')}${metadata.labels.length > 5 ? ', …' : ''}` : '-'}`,
+    ...layers.map(({ name, pool, neurons, alpha, M, O }) => `layer    ${name}=${pool}: ${neurons} neurons, alpha ${Number(alpha.toPrecision(4))}, ${M} edges, filled by ${O}`),
+    `threshold ${calibration ? `${calibration.threshold.toFixed(4)} (${100 * calibration.falseAlarm} % false alarms, ${calibration.images} images)` : 'none: not calibrated'}`,
+    `preprocess ${JSON.stringify(metadata.preprocess ?? null)}`,
+    `made by  ${metadata.provenance?.command ?? '-'}`,
+  ];
+  return { kind: 'profile', images, layers, calibration, hashes: hashCounts, metadata, text };
+}
+
+/**
+ * @param {import('../js/engine.js').Engine} engine
+ * @param {Uint8Array} bytes
+ * @param {number[] | undefined} shape
+ */
+function ofModel(engine, bytes, shape) {
+  const model = engine.openModel(bytes);
+  const { info } = model;
+  const { session, note } = openSession(engine, model, info, shape);
+  const list = (/** @type {any[]} */ values) => (values ?? []).map(({ name, dims }) => `${name} [${dims?.map((/** @type {any} */ size) => size ?? '?').join(', ') ?? '?'}]`).join(', ');
+  const text = [
+    `ONNX model ${info.name || ''}${info.producer ? `, made by ${info.producer}` : ''}, opset ${info.opset}`,
+    `inputs    ${list(info.inputs)}`,
+    `outputs   ${list(info.outputs)}`,
+    `operators ${Object.entries(info.operators ?? {}).map(([name, count]) => `${name} ${count}`).join(', ')}`,
+    `parameters ${info.parameters}`,
+  ];
+  if (session) {
+    const mebi = (/** @type {number} */ size) => `${(size / 2 ** 20).toFixed(1)} MiB`;
+    text.push(
+      `multiply-adds ${(session.macsForward / 1e6).toFixed(1)} M forward, ${(session.macsBackward / 1e6).toFixed(1)} M backward`,
+      `memory    ${mebi(session.arenaBytes)} activations, ${mebi(session.weightBytes)} weights`,
+      `taps      auto: ${(session.taps ?? []).map((/** @type {any} */ tap) => tap.name).join(', ')}`,
+      ...(session.candidates ?? []).map((/** @type {any} */ tap) => `  ${tap.name}${tap.shape ? ` [${tap.shape.join(', ')}]` : ''}`),
+    );
+  }
+  if (note) text.push(note);
+  return { kind: 'model', model: info, session, ...(note && { note }), text };
+}
+
+/**
+ * @param {import('../js/engine.js').Engine} engine
+ * @param {import('../js/engine/model.js').Model} model
+ * @param {any} info
+ * @param {number[] | undefined} shape
+ */
+function openSession(engine, model, info, shape) {
+  const [batch, , height, width] = info.inputs?.[0]?.dims ?? [];
+  const free = !(height > 0 && width > 0);
+  const [H, W] = shape ?? (free ? [224, 224] : [0, 0]);
+  try {
+    const session = engine.createSession(model, { batch: batch > 0 ? batch : 1, height: H, width: W });
+    const facts = session.info;
+    session.close();
+    return { session: facts, note: free && !shape ? 'sizes are for an input of 224 x 224 (--shape chooses another)' : '' };
+  } catch (error) {
+    if (!(error instanceof NacError)) throw error;
+    return { session: null, note: `it cannot be run here: ${error.message}` };
+  }
+}

@@ -1,0 +1,77 @@
+// @ts-check
+/** Where the bundled files are, which files a command means, and writing without leaving half a file behind. */
+import { existsSync } from 'node:fs';
+import { open, readFile, rename, rm } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { NacError } from '../../js/error.js';
+import { reasonOf } from '../../js/host-node.js';
+import { UsageError } from './args.js';
+
+export const PACKAGE_ROOT = new URL('../../../', import.meta.url);
+const BUNDLED = fileURLToPath(new URL('models/cifar10-resnet18.onnx', PACKAGE_ROOT));
+
+/**
+ * The model and profile to use: those named, the bundled ones, or the profile beside the model.
+ * @param {Record<string, any>} values
+ */
+export function modelAndProfile(values) {
+  const model = values.model ?? BUNDLED;
+  if (values.profile) return { model, profile: values.profile };
+  const profile = model.replace(/\.onnx$/i, '.safetensors');
+  if (profile === model || !existsSync(profile)) throw new UsageError(`--profile is needed: there is none beside ${model}`);
+  return { model, profile };
+}
+
+/**
+ * @param {string} file
+ * @returns {Promise<Uint8Array>}
+ */
+export async function readInput(file) {
+  try {
+    return new Uint8Array(await readFile(file));
+  } catch (error) {
+    throw new NacError('NOT_FOUND', `${file}: ${reasonOf(/** @type {any} */ (error))}`);
+  }
+}
+
+/** A preset's name, or what a JSON file says.
+ * @param {string | undefined} preset
+ */
+export async function readPreset(preset) {
+  if (preset === undefined || !preset.endsWith('.json')) return preset;
+  return new TextDecoder().decode(await readInput(preset));
+}
+
+/**
+ * Writes chunks to a file that appears when it is whole.
+ * @param {string} file
+ * @param {Iterable<Uint8Array>} chunks
+ */
+export async function writeOutput(file, chunks) {
+  const temporary = `${file}.${process.pid}.part`;
+  try {
+    const handle = await open(temporary, 'w');
+    try {
+      for (const chunk of chunks) await handle.writeFile(chunk);
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, file);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw new NacError('NOT_FOUND', `${file}: it cannot be written: ${reasonOf(/** @type {any} */ (error))}`);
+  }
+}
+
+/**
+ * The SHA-256 that goes with a profile is of this file's bytes; the name is for people.
+ * @param {string} file
+ */
+export function baseName(file) {
+  return file.split(/[\\/]/).at(-1) ?? file;
+}
+
+/** @returns {Promise<string>} */
+export async function packageVersion() {
+  return JSON.parse(await readFile(new URL('package.json', PACKAGE_ROOT), 'utf8')).version;
+}
