@@ -22,6 +22,7 @@ typedef struct nac_onnx_tensor {
 /* Copies the tensor's numbers, converted, to numbers[count]. NAC_UNSUPPORTED for a type that is not a number. */
 nac_status nac_onnx_tensor_floats(const nac_onnx_tensor *tensor, float *numbers, nac_error *error);
 nac_status nac_onnx_tensor_ints(const nac_onnx_tensor *tensor, int64_t *numbers, nac_error *error);
+bool nac_onnx_tensor_is_number(const nac_onnx_tensor *tensor); /* not text, not complex, not unknown */
 bool nac_onnx_tensor_is_float(const nac_onnx_tensor *tensor); /* float, float16, bfloat16, double */
 
 typedef enum nac_onnx_attribute_kind {

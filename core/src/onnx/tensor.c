@@ -27,6 +27,11 @@ static size_t element_size(int data_type, field *typed) {
     }
 }
 
+bool nac_onnx_tensor_is_number(const nac_onnx_tensor *tensor) {
+    field typed;
+    return element_size(tensor->data_type, &typed) != 0;
+}
+
 bool nac_onnx_tensor_is_float(const nac_onnx_tensor *tensor) {
     const int type = tensor->data_type;
     return type == NAC_ONNX_FLOAT || type == NAC_ONNX_FLOAT16 || type == NAC_ONNX_BFLOAT16 || type == NAC_ONNX_DOUBLE;

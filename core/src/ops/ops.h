@@ -88,7 +88,10 @@ nac_status nac_lower_ints(nac_lowering *lowering, int value, const char *what, i
 nac_status nac_as_row_major(nac_lowering *lowering, int value, int *result);
 nac_status nac_as_channels_last(nac_lowering *lowering, int value, int *result);
 
-/* nac_graph_emit under the name of the ONNX node. */
+/* A constant with the numbers of an ONNX tensor: F32, or I64 for integers and booleans. */
+nac_status nac_lower_tensor(nac_lowering *lowering, const nac_onnx_tensor *tensor, const char *name, int *value);
+
+/* nac_graph_emit under the name of the ONNX node. Integer constants are moved about (RESHAPE, TRANSPOSE, CONCAT, SLICE) at once. */
 nac_status nac_lower_emit(nac_lowering *lowering, nac_node node, const int *inputs, int input_count, const nac_shape *shape,
                           nac_layout layout, int *output);
 

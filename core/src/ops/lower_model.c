@@ -1,0 +1,224 @@
+/* lower_model.c - one walk over the ONNX nodes that the logits need, for one input size. */
+#include <string.h>
+
+#include "ops/common.h"
+
+/* ---- What is needed ---------------------------------------------------------------------------- */
+
+/* State of the walk besides the translators' own. */
+typedef struct walk {
+    nac_lowering lowering;
+    int *producers;     /* [tensors]: node, or NAC_NONE */
+    bool *needed;       /* [tensors] */
+    int logits;         /* tensor id */
+    const nac_onnx_node *softmax; /* the final one that is left out, or NULL */
+} walk;
+
+static bool is_op(const nac_onnx_node *node, const char *op_type) { return strcmp(node->op_type, op_type) == 0; }
+
+/* The logits: the first output or, where that is probabilities, what its softmax reads. A softmax may hide behind operators that
+ * only give its result another shape. */
+static void find_logits(walk *w) {
+    const nac_model *model = w->lowering.model;
+    w->logits = model->outputs[0].tensor;
+    for (int tensor = w->logits;;) {
+        const int producer = w->producers[tensor];
+        if (producer == NAC_NONE || model->nodes[producer].input_count == 0) return;
+        const nac_onnx_node *node = &model->nodes[producer];
+        if (node->inputs[0] == NAC_ONNX_ABSENT) return;
+        tensor = node->inputs[0];
+        if (is_op(node, "Softmax") || is_op(node, "LogSoftmax")) {
+            w->softmax = node;
+            w->logits = tensor;
+            return;
+        }
+        if (!is_op(node, "Identity") && !is_op(node, "Dropout") && !is_op(node, "Flatten") && !is_op(node, "Reshape") &&
+            !is_op(node, "Squeeze") && !is_op(node, "Cast"))
+            return;
+    }
+}
+
+/* Marks what the logits depend on. Nodes are in a runnable order, so one walk back sees everything. */
+static void mark_needed(walk *w) {
+    const nac_model *model = w->lowering.model;
+    w->needed[w->logits] = true;
+    for (int n = model->node_count - 1; n >= 0; --n) {
+        const nac_onnx_node *node = &model->nodes[n];
+        bool needed = false;
+        for (int i = 0; i < node->output_count; ++i) needed = needed || (node->outputs[i] != NAC_ONNX_ABSENT && w->needed[node->outputs[i]]);
+        for (int i = 0; i < node->input_count && needed; ++i)
+            if (node->inputs[i] != NAC_ONNX_ABSENT) w->needed[node->inputs[i]] = true;
+    }
+}
+
+static bool node_needed(const walk *w, const nac_onnx_node *node) {
+    for (int i = 0; i < node->output_count; ++i)
+        if (node->outputs[i] != NAC_ONNX_ABSENT && w->needed[node->outputs[i]]) return true;
+    return false;
+}
+
+/* ---- The image --------------------------------------------------------------------------------- */
+
+static nac_status find_image(const walk *w, const nac_onnx_io **image) {
+    const nac_model *model = w->lowering.model;
+    const nac_onnx_io *found = NULL;
+    for (int i = 0; i < model->input_count; ++i) {
+        if (!w->needed[model->inputs[i].tensor]) continue;
+        if (found)
+            return nac_fail(w->lowering.error, NAC_UNSUPPORTED, "the model has two inputs, '%.100s' and '%.100s'; one image is supported",
+                            model->tensor_names[found->tensor], model->tensor_names[model->inputs[i].tensor]);
+        found = &model->inputs[i];
+    }
+    if (!found) return nac_fail(w->lowering.error, NAC_UNSUPPORTED, "the model's first output depends on no input");
+    *image = found;
+    return NAC_OK;
+}
+
+static bool is_channels(int64_t dim) { return dim >= 1 && dim <= 4; }
+
+/* A size of the image: the model's where that is fixed, the caller's where it is free. `asked` 0: no wish. */
+static nac_status bind_size(const walk *w, const char *what, int64_t fixed, int asked, int *size) {
+    if (fixed < 0 && asked == 0)
+        return nac_fail(w->lowering.error, NAC_INVALID_ARGUMENT, "the model leaves its input's %s free: say which", what);
+    if (fixed > 0 && asked != 0 && asked != fixed)
+        return nac_fail(w->lowering.error, NAC_INVALID_ARGUMENT, "the model's %s is fixed at %lld; %d was asked for", what,
+                        (long long)fixed, asked);
+    const int64_t bound = fixed > 0 ? fixed : asked;
+    if (bound > NAC_MAX_IMAGE_SIDE)
+        return nac_fail(w->lowering.error, NAC_LIMIT_EXCEEDED, "the input's %s is %lld; at most %d is supported", what, (long long)bound,
+                        NAC_MAX_IMAGE_SIDE);
+    *size = (int)bound;
+    return NAC_OK;
+}
+
+static nac_status bind_image(walk *w, int batch, int height, int width) {
+    const nac_model *model = w->lowering.model;
+    nac_error *error = w->lowering.error;
+    const nac_onnx_io *image;
+    NAC_TRY(find_image(w, &image));
+    const char *name = model->tensor_names[image->tensor];
+    if (image->rank != 4) {
+        if (image->rank < 0) return nac_fail(error, NAC_UNSUPPORTED, "the model does not say the shape of its input '%.100s'", name);
+        return nac_fail(error, NAC_UNSUPPORTED, "the model's input '%.100s' has rank %d; an image of rank 4 is needed", name, image->rank);
+    }
+    /* [N,C,H,W] unless only the last dim can be a number of channels. */
+    const bool last = !is_channels(image->dims[1]) && is_channels(image->dims[3]);
+    const int64_t channels = image->dims[last ? 3 : 1];
+    int N, C, H, W;
+    NAC_TRY(bind_size(w, "batch", image->dims[0], batch, &N));
+    NAC_TRY(bind_size(w, "number of channels", channels, channels < 0 ? 3 : 0, &C));
+    NAC_TRY(bind_size(w, "height", image->dims[last ? 1 : 2], height, &H));
+    NAC_TRY(bind_size(w, "width", image->dims[last ? 2 : 3], width, &W));
+    const nac_shape shape = nac_shape_make(4, (const int[]){N, H, W, C});
+    nac_graph *graph = w->lowering.graph;
+    NAC_TRY(nac_graph_add_value(graph, name, NAC_F32, &shape, last ? NAC_ROW_MAJOR : NAC_CHANNELS_LAST, &graph->input, error));
+    w->lowering.bindings[image->tensor] = graph->input;
+    return NAC_OK;
+}
+
+/* ---- Nodes ------------------------------------------------------------------------------------- */
+
+/* A weight becomes a constant of the graph when the first node reads it. */
+static nac_status bind_initializer(walk *w, int tensor) {
+    const nac_onnx_tensor *initializer = w->lowering.model->initializers[tensor];
+    if (!initializer || w->lowering.bindings[tensor] != NAC_NONE || initializer->count == 0) return NAC_OK;
+    return nac_lower_tensor(&w->lowering, initializer, w->lowering.model->tensor_names[tensor], &w->lowering.bindings[tensor]);
+}
+
+static nac_status lower_nodes(walk *w) {
+    const nac_model *model = w->lowering.model;
+    for (int n = 0; n < model->node_count; ++n) {
+        const nac_onnx_node *node = &model->nodes[n];
+        if (!node_needed(w, node)) continue;
+        w->lowering.node = node;
+        for (int i = 0; i < node->input_count; ++i)
+            if (node->inputs[i] != NAC_ONNX_ABSENT) NAC_TRY(bind_initializer(w, node->inputs[i]));
+        const nac_onnx_op *op = nac_onnx_op_find(node->op_type);
+        if (!op) return nac_lower_fail(&w->lowering, NAC_UNSUPPORTED, "this operator is not supported");
+        NAC_TRY(op->lower(&w->lowering));
+    }
+    return NAC_OK;
+}
+
+/* ---- Logits ------------------------------------------------------------------------------------ */
+
+/* The position of the only dim behind the batch that is not 1 (the last one if all are), or NAC_NONE. */
+static int find_classes(const nac_shape *shape) {
+    int found = NAC_NONE;
+    for (int i = 1; i < shape->rank; ++i) {
+        if (shape->dims[i] == 1) continue;
+        if (found != NAC_NONE) return NAC_NONE;
+        found = i;
+    }
+    return found == NAC_NONE ? shape->rank - 1 : found;
+}
+
+/* A softmax over anything but the classes would not be the one that the method's gradient begins with. */
+static nac_status check_softmax(walk *w, const nac_shape *shape, int classes) {
+    if (!w->softmax) return NAC_OK;
+    const bool flattens = w->lowering.model->opset < 13; /* over all dims from `axis` on */
+    int64_t given;
+    int axis;
+    w->lowering.node = w->softmax;
+    NAC_TRY(nac_attribute_int(&w->lowering, "axis", flattens ? 1 : -1, &given));
+    NAC_TRY(nac_lower_axis(&w->lowering, given, shape->rank, &axis));
+    if (axis == classes || (flattens && axis >= 1 && axis <= classes)) return NAC_OK;
+    return nac_lower_fail(&w->lowering, NAC_UNSUPPORTED, "the final softmax runs over axis %d, but the classes are axis %d", axis, classes);
+}
+
+static nac_status bind_logits(walk *w, int batch) {
+    nac_graph *graph = w->lowering.graph;
+    nac_error *error = w->lowering.error;
+    const char *name = w->lowering.model->tensor_names[w->logits];
+    const int value = w->lowering.bindings[w->logits];
+    if (value == NAC_NONE || graph->values[value].constant || graph->values[value].type != NAC_F32)
+        return nac_fail(error, NAC_UNSUPPORTED, "the model's output '%.100s' is not computed from the image", name);
+    const nac_value v = graph->values[value];
+    const nac_shape shape = nac_logical_shape(&v);
+    const int classes = shape.rank < 2 || shape.dims[0] != batch ? NAC_NONE : find_classes(&shape);
+    if (classes == NAC_NONE) {
+        char text[NAC_SHAPE_TEXT];
+        return nac_fail(error, NAC_UNSUPPORTED, "the model's output '%.100s' has shape %s; logits [%d, classes] are needed", name,
+                        nac_shape_text(&shape, text), batch);
+    }
+    const int K = shape.dims[classes];
+    if (K < 2) return nac_fail(error, NAC_UNSUPPORTED, "the model has %d class; two or more are needed", K);
+    if (K > NAC_MAX_CLASSES) return nac_fail(error, NAC_LIMIT_EXCEEDED, "the model has %d classes; at most %d are supported", K, NAC_MAX_CLASSES);
+    NAC_TRY(check_softmax(w, &shape, classes));
+    graph->logits = value;
+    if (v.shape.rank == 2) return NAC_OK;
+    /* All other dims are 1, so every memory order is the same. */
+    const nac_shape flat = nac_shape_make(2, (const int[]){batch, K});
+    return nac_graph_emit(graph, nac_node_make(NAC_OP_RESHAPE, "logits"), &value, 1, NULL, &flat, NAC_ROW_MAJOR, &graph->logits, error);
+}
+
+/* ---- All --------------------------------------------------------------------------------------- */
+
+static nac_status lower_all(walk *w, int batch, int height, int width) {
+    const nac_model *model = w->lowering.model;
+    for (int t = 0; t < model->tensor_count; ++t) {
+        w->producers[t] = NAC_NONE;
+        w->lowering.bindings[t] = NAC_NONE;
+    }
+    for (int n = 0; n < model->node_count; ++n)
+        for (int i = 0; i < model->nodes[n].output_count; ++i)
+            if (model->nodes[n].outputs[i] != NAC_ONNX_ABSENT) w->producers[model->nodes[n].outputs[i]] = n;
+    find_logits(w);
+    mark_needed(w);
+    NAC_TRY(bind_image(w, batch, height, width));
+    NAC_TRY(lower_nodes(w));
+    return bind_logits(w, batch);
+}
+
+nac_status nac_lower_model(const nac_model *model, int batch, int height, int width, nac_graph *graph, int *bindings,
+                           nac_error *error) {
+    if (model->output_count < 1) return nac_fail(error, NAC_UNSUPPORTED, "the model has no output");
+    graph->input = graph->logits = NAC_NONE;
+    walk w = {.lowering = {.model = model, .graph = graph, .bindings = bindings, .error = error}};
+    w.producers = nac_alloc_array((size_t)model->tensor_count, sizeof *w.producers);
+    w.needed = nac_alloc_array((size_t)model->tensor_count, sizeof *w.needed);
+    const nac_status status = w.producers && w.needed ? lower_all(&w, batch, height, width) : nac_out_of_memory(error, "the model's tensors");
+    nac_free(w.producers);
+    nac_free(w.needed);
+    return status;
+}
