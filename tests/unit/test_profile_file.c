@@ -84,8 +84,8 @@ static void test_the_header_is_for_people(void) {
     uint64_t header;
     memcpy(&header, bytes, 8);
     ENSURE(header % 8 == 0); /* data are aligned */
-    char *text = calloc(header + 1, 1);
-    memcpy(text, bytes + 8, header);
+    char *text = calloc((size_t)header + 1, 1);
+    memcpy(text, bytes + 8, (size_t)header);
     ENSURE(strstr(text, "\\\"alpha\\\":0.001,")); /* the shortest number that is this float32, not 0.0010000000474974513 */
     ENSURE(strstr(text, "\\\"alpha\\\":100.0,"));
     ENSURE(strstr(text, "\"images\":\"40\""));
