@@ -276,7 +276,7 @@ typedef struct nac_layer {
 typedef struct nac_profile nac_profile;
 
 /* An empty profile (all counts zero) with the authors' edges, of 1..NAC_MAX_TAPS layers. Names are copied. Memory: 4 (M - 1)
- * neurons bytes a layer, however many images are counted, plus 8 bytes for every image hash that is handed in.
+ * neurons bytes and 8 KB a layer, however many images are counted, plus 8 bytes for every image hash that is handed in.
  * NAC_INVALID_ARGUMENT for a layer out of the ranges above. */
 nac_status nac_profile_create(const nac_layer *layers, size_t layer_count, nac_profile **profile, nac_error *error);
 void nac_profile_destroy(nac_profile *profile); /* NULL is fine */

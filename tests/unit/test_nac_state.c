@@ -1,6 +1,7 @@
 /* States and bins: the exact values that float32 gives, and edges against NumPy. */
 #include "golden.h"
 #include "nac.h"
+#include "nac/bins.h"
 
 static const float alphas[] = {0.001f, 1.0f, 100.0f, 3000.0f};
 
@@ -133,6 +134,41 @@ static void test_bins(void) {
     }
 }
 
+/* The table of the loops is nac_bin, whatever the edges: also crowded, far apart, or with a range that overflows. */
+static void test_bin_map(void) {
+    static nac_bin_map map;
+    static double edges[NAC_MAX_BINS];
+    const double tiny = 4.9e-324;
+    uint64_t random = 17;
+    for (int kind = 0; kind < 10; ++kind) {
+        int M = kind == 0 ? 4 : kind == 1 ? 50 : kind == 2 ? 1000 : kind == 3 ? NAC_MAX_BINS : 100;
+        if (kind < 4)
+            ENSURE(nac_bin_edges(M, edges, NULL) == NAC_OK);
+        else if (kind == 4)
+            ENSURE(nac_bin_edges_linear(M, edges, NULL) == NAC_OK);
+        else
+            for (int i = 0; i < M; ++i) {
+                if (kind == 5) edges[i] = 0.5 + 1e-9 * i;                                /* all within one hundred floats */
+                if (kind == 6) edges[i] = i * tiny;                                      /* scale would be infinite */
+                if (kind == 7) edges[i] = i == 0 ? -1.7e308 : i == M - 1 ? 1.7e308 : 0.01 * i; /* the range is */
+                if (kind == 8) edges[i] = i == M - 1 ? 1.0 : 1.0 - pow(0.8, i);          /* crowded at the end */
+                if (kind == 9) edges[i] = i == 0 ? 0.0 : edges[i - 1] + 1e-6 + 0.01 * (1 + (double)test_uniform(&random));
+            }
+        nac_bin_map_init(&map, edges, M);
+        for (int i = 0; i < M; ++i) {
+            float s = (float)edges[i];
+            const float near[] = {s, nextafterf(s, 2), nextafterf(s, -2)};
+            for (int j = 0; j < 3; ++j) ENSURE(nac_bin_map_find(&map, near[j]) == nac_bin(near[j], edges, M));
+        }
+        for (int i = 0; i < 20000; ++i) {
+            float s = i % 2 ? 0.6f + 0.7f * test_uniform(&random) : 0.5f + 1e-6f * test_uniform(&random);
+            ENSURE(nac_bin_map_find(&map, s) == nac_bin(s, edges, M));
+        }
+        const float special[] = {NAN, INFINITY, -INFINITY, 0.0f, -0.0f, 1.0f, 1e-45f, 3e38f};
+        for (int i = 0; i < 8; ++i) ENSURE(nac_bin_map_find(&map, special[i]) == nac_bin(special[i], edges, M));
+    }
+}
+
 static void test_states_against_numpy(void) {
     golden g = golden_open("profile/parity.safetensors");
     const float alpha[] = {100.0f, 10.0f, 1.0f, 0.001f};
@@ -166,6 +202,7 @@ int main(void) {
     RUN(test_bin_widths);
     RUN(test_edges_refuse);
     RUN(test_bins);
+    RUN(test_bin_map);
     RUN(test_states_against_numpy);
     return TEST_RESULT();
 }

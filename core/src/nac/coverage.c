@@ -3,21 +3,20 @@
 
 #include "nac/state.h"
 
-void nac_coverage_count_one(const float *z, const float *g, int neurons, float alpha, const double *edges, int M,
-                            uint32_t *counts) {
+void nac_coverage_count_one(const float *z, const float *g, int neurons, float alpha, const nac_bin_map *bins, uint32_t *counts) {
     for (int c = 0; c < neurons; ++c) {
-        int bin = nac_bin(nac_state_of(z[c], g[c], alpha), edges, M);
+        int bin = nac_bin_map_find(bins, nac_state_of(z[c], g[c], alpha));
         if (bin < 0) continue;
         uint32_t *count = &counts[(size_t)bin * (size_t)neurons + (size_t)c];
         *count += *count != UINT32_MAX;
     }
 }
 
-double nac_coverage_score_one(const float *z, const float *g, int neurons, float alpha, const double *edges, int M,
-                              const uint32_t *counts, double O) {
+double nac_coverage_score_one(const float *z, const float *g, int neurons, float alpha, const nac_bin_map *bins, const uint32_t *counts,
+                              double O) {
     double sum = 0;
     for (int c = 0; c < neurons; ++c) {
-        int bin = nac_bin(nac_state_of(z[c], g[c], alpha), edges, M);
+        int bin = nac_bin_map_find(bins, nac_state_of(z[c], g[c], alpha));
         if (bin >= 0) sum += nac_phi(counts[(size_t)bin * (size_t)neurons + (size_t)c], O);
     }
     return sum / neurons;
@@ -50,8 +49,10 @@ static nac_status check_arguments(int N, int neurons, const float *z, const floa
 nac_status nac_coverage_count(int N, int neurons, const float *z, const float *g, float alpha, int M, const double *edges,
                               uint32_t *counts, nac_error *error) {
     NAC_TRY(check_arguments(N, neurons, z, g, alpha, edges, M, counts, error));
+    nac_bin_map bins;
+    nac_bin_map_init(&bins, edges, M);
     for (size_t n = 0; n < (size_t)N; ++n)
-        nac_coverage_count_one(z + n * (size_t)neurons, g + n * (size_t)neurons, neurons, alpha, edges, M, counts);
+        nac_coverage_count_one(z + n * (size_t)neurons, g + n * (size_t)neurons, neurons, alpha, &bins, counts);
     return NAC_OK;
 }
 
@@ -66,11 +67,13 @@ nac_status nac_coverage_score(int N, int neurons, const float *z, const float *g
     for (int o = 0; o < O_count; ++o)
         if (!(O[o] > 0) || !isfinite(O[o]))
             return nac_fail(error, NAC_INVALID_ARGUMENT, "O = %g must be finite and above 0", O[o]);
+    nac_bin_map bins;
+    nac_bin_map_init(&bins, edges, M);
     for (size_t n = 0; n < (size_t)N; ++n) {
         const float *zn = z + n * (size_t)neurons, *gn = g + n * (size_t)neurons;
         double sums[MAX_O] = {0};
         for (int c = 0; c < neurons; ++c) {
-            int bin = nac_bin(nac_state_of(zn[c], gn[c], alpha), edges, M);
+            int bin = nac_bin_map_find(&bins, nac_state_of(zn[c], gn[c], alpha));
             if (bin < 0) continue;
             uint32_t count = counts[(size_t)bin * (size_t)neurons + (size_t)c];
             for (int o = 0; o < O_count; ++o) sums[o] += nac_phi(count, O[o]);

@@ -1,4 +1,5 @@
 /* state.c - states and the bins they fall in. */
+#include "nac/bins.h"
 #include "nac/state.h"
 
 float nac_state(float z, float g, float alpha) { return nac_state_of(z, g, alpha); }
@@ -48,4 +49,16 @@ int nac_bin(float s, const double *edges, int M) {
         width -= half;
     }
     return low;
+}
+
+void nac_bin_map_init(nac_bin_map *map, const double *edges, int M) {
+    map->edges = edges;
+    map->M = M;
+    map->scale = NAC_BIN_BUCKETS / (edges[M - 1] - edges[0]);
+    if (!isfinite(map->scale)) map->scale = 0; /* edges closer than 1e-305: all in one bucket */
+    int edge = 1;
+    for (int bucket = 0; bucket <= NAC_BIN_BUCKETS; ++bucket) {
+        while (edge < M - 1 && nac_bin_bucket(map, edges[edge]) < bucket) ++edge;
+        map->first[bucket] = (uint16_t)(edge - 1);
+    }
 }

@@ -31,7 +31,8 @@ static bool allocate_layer(nac_counted_layer *layer, const nac_layer *spec) {
     layer->spec.name = nac_strndup(spec->name, strlen(spec->name));
     layer->edges = nac_alloc_array((size_t)spec->M, sizeof *layer->edges);
     layer->counts = nac_mul_size((size_t)spec->M - 1, (size_t)spec->neurons, &cells) ? nac_alloc_array(cells, sizeof *layer->counts) : NULL;
-    return layer->spec.name && layer->edges && layer->counts;
+    layer->bins = nac_alloc_array(1, sizeof *layer->bins);
+    return layer->spec.name && layer->edges && layer->counts && layer->bins;
 }
 
 nac_status nac_profile_allocate(const nac_layer *layers, int layer_count, nac_profile **profile, nac_error *error) {
@@ -61,7 +62,11 @@ nac_status nac_profile_create(const nac_layer *layers, size_t layer_count, nac_p
     for (size_t l = 0; l < layer_count; ++l) NAC_TRY(nac_layer_check(&layers[l], (int)l, NAC_INVALID_ARGUMENT, error));
     nac_profile *made;
     NAC_TRY(nac_profile_allocate(layers, (int)layer_count, &made, error));
-    for (size_t l = 0; l < layer_count; ++l) (void)nac_bin_edges(layers[l].M, made->layers[l].edges, NULL); /* M is checked */
+    for (size_t l = 0; l < layer_count; ++l) {
+        nac_counted_layer *layer = &made->layers[l];
+        (void)nac_bin_edges(layer->spec.M, layer->edges, NULL); /* M is checked */
+        nac_bin_map_init(layer->bins, layer->edges, layer->spec.M);
+    }
     *profile = made;
     return NAC_OK;
 }
@@ -72,6 +77,7 @@ void nac_profile_destroy(nac_profile *profile) {
         nac_free((char *)(uintptr_t)profile->layers[l].spec.name); /* const for those outside */
         nac_free(profile->layers[l].edges);
         nac_free(profile->layers[l].counts);
+        nac_free(profile->layers[l].bins);
     }
     nac_free(profile->layers);
     nac_free(profile->hashes.values);
@@ -120,8 +126,7 @@ nac_status nac_profile_add(nac_profile *profile, int N, const float *const *z, c
         const nac_counted_layer *layer = &profile->layers[l];
         size_t C = (size_t)layer->spec.neurons;
         for (size_t n = 0; n < (size_t)N; ++n)
-            nac_coverage_count_one(z[l] + n * C, g[l] + n * C, layer->spec.neurons, layer->spec.alpha, layer->edges, layer->spec.M,
-                                   layer->counts);
+            nac_coverage_count_one(z[l] + n * C, g[l] + n * C, layer->spec.neurons, layer->spec.alpha, layer->bins, layer->counts);
     }
     profile->images += (uint64_t)N;
     if (N > 0) forget_measurements(profile);
@@ -191,8 +196,8 @@ nac_status nac_profile_score(const nac_profile *profile, int N, const float *con
         for (size_t l = 0; l < L; ++l) {
             const nac_counted_layer *layer = &profile->layers[l];
             size_t C = (size_t)layer->spec.neurons;
-            double score = nac_coverage_score_one(z[l] + n * C, g[l] + n * C, layer->spec.neurons, layer->spec.alpha, layer->edges,
-                                                  layer->spec.M, layer->counts, layer->spec.O);
+            double score = nac_coverage_score_one(z[l] + n * C, g[l] + n * C, layer->spec.neurons, layer->spec.alpha, layer->bins,
+                                                  layer->counts, layer->spec.O);
             if (layer_scores) layer_scores[n * L + l] = (float)score;
             sum += score;
         }
@@ -209,7 +214,7 @@ nac_status nac_profile_coverage(const nac_profile *profile, int layer, const flo
     const nac_counted_layer *chosen = &profile->layers[layer];
     size_t C = (size_t)chosen->spec.neurons;
     for (size_t c = 0; c < C; ++c) {
-        int bin = nac_bin(nac_state(z[c], g[c], chosen->spec.alpha), chosen->edges, chosen->spec.M);
+        int bin = nac_bin_map_find(chosen->bins, nac_state(z[c], g[c], chosen->spec.alpha));
         coverage[c] = bin < 0 ? 0 : (float)nac_phi(chosen->counts[(size_t)bin * C + c], chosen->spec.O);
         if (bins) bins[c] = bin;
     }

@@ -2,7 +2,7 @@
 #ifndef NAC_PROFILE_H
 #define NAC_PROFILE_H
 
-#include "base/base.h"
+#include "nac/bins.h"
 
 /* A set of image hashes: ascending, none twice. */
 typedef struct nac_hash_set {
@@ -43,6 +43,7 @@ typedef struct nac_counted_layer {
     nac_layer spec; /* spec.name is owned */
     double *edges;    /* [M] */
     uint32_t *counts; /* [M-1, neurons] */
+    nac_bin_map *bins; /* of edges: made anew when they change */
 } nac_counted_layer;
 
 struct nac_profile {

@@ -130,6 +130,8 @@ static nac_status read_layers(const nac_safetensors *file, nac_profile **profile
         memcpy(layer->counts, tensors[l][1]->data, tensors[l][1]->size);
         if (!nac_edges_valid(layer->edges, layer->spec.M))
             status = nac_fail(error, NAC_MALFORMED, "profile: tensor \"%zu.edges\" is not finite and strictly ascending", l);
+        else
+            nac_bin_map_init(layer->bins, layer->edges, layer->spec.M);
     }
     yyjson_doc_free(doc);
     return status;
