@@ -22,7 +22,7 @@ const IMPORTS = {
     // Views are made anew for every use, so there is nothing to refresh.
     emscripten_notify_memory_growth() {},
     // pthreadpool asks; every engine is one thread.
-    emscripten_num_logical_cores: () => 1,
+    hardware_concurrency: () => 1,
   },
 };
 

@@ -3,7 +3,7 @@
 
 /** @param {number} count */
 function primes(count) {
-  const found = [];
+  const found = /** @type {number[]} */ ([]);
   for (let n = 2; found.length < count; ++n) if (found.every((p) => n % p !== 0)) found.push(n);
   return found;
 }

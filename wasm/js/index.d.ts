@@ -1,0 +1,179 @@
+/** Types of the package, for browsers (index.js) and Node (node.js) alike. */
+
+export type Source = URL | string | Blob | ArrayBuffer | ArrayBufferView;
+export type Variant = 'simd' | 'relaxed';
+export type Pool = 'sum' | 'nhwc' | 'mean' | 'cls' | 'none';
+
+/** A tap is a tensor of the ONNX model; `pool` is how it becomes one number a neuron. */
+export interface Tap {
+  name: string;
+  pool: Pool;
+}
+
+export interface Layer extends Tap {
+  neurons: number;
+  /** Steepness of the state's sigmoid. */
+  alpha: number;
+  /** Edges of the bins. */
+  M: number;
+  /** Images that fill a bin. */
+  O: number;
+}
+
+/** A File or Blob, encoded bytes (PNG, JPEG), pixels (RGB or RGBA), a canvas's ImageData, or an image that is loaded when its turn comes. */
+export type ImageInput = Blob | ArrayBuffer | ArrayBufferView | Pixels | CanvasPixels | LazyImage;
+export interface Pixels {
+  name?: string;
+  pixels: Uint8Array | Uint8ClampedArray;
+  width: number;
+  height: number;
+  decoder?: 'core' | 'browser';
+}
+export interface CanvasPixels {
+  data: Uint8ClampedArray;
+  width: number;
+  height: number;
+}
+export interface LazyImage {
+  name: string;
+  group?: string;
+  load: () => Promise<Uint8Array | Pixels>;
+}
+
+export interface Progress {
+  stage: 'wasm' | 'model' | 'profile' | 'images';
+  loaded: number;
+  /** null where it is not known */
+  total: number | null;
+}
+
+/** What the pool of workers needs of one; see adoptWorker. */
+export interface HostWorker {
+  post(message: unknown, transfer?: unknown[]): void;
+  close(): void;
+}
+export interface WorkerListeners {
+  message: (message: any) => void;
+  failure: (reason: string) => void;
+}
+
+export interface CommonOptions {
+  /** Where the WebAssembly binary is; without it, beside the package. A pair is chosen from by what the browser can run. */
+  wasm?: Source | WebAssembly.Module | { simd: Source | WebAssembly.Module; relaxed?: Source | WebAssembly.Module };
+  variant?: Variant | 'auto';
+  /** At most; 0: none, in this thread. Without it: cores - 1, no more than 4. */
+  workers?: number;
+  createWorker?: (listeners: WorkerListeners) => HostWorker;
+  onProgress?: (progress: Progress) => void;
+  signal?: AbortSignal;
+}
+
+/** Schema "nac.result/1". */
+export interface Result {
+  schema: 'nac.result/1';
+  file: string;
+  /** null when the profile is not calibrated, like `threshold` and `pValue`. */
+  verdict: 'in' | 'out' | null;
+  /** 0..1, high = in-distribution. */
+  score: number;
+  /** "out" means score < threshold. */
+  threshold: number | null;
+  /** Share of in-distribution images that are as unfamiliar as this one. */
+  pValue: number | null;
+  label: string;
+  classIndex: number;
+  probability: number;
+  top: { label: string; classIndex: number; probability: number }[];
+  layers: { name: string; neurons: number; score: number }[];
+  /** All high = in-distribution. */
+  baselines: { msp: number; energy: number; maxLogit: number };
+  ms: { decode: number; preprocess: number; forward: number; backward: number; score: number };
+  decoder: 'core' | 'browser';
+  variant: string;
+  explanation?: Explanation;
+}
+
+export interface Explanation {
+  layers: {
+    name: string;
+    /** Least covered first. coverage 0..1; bin -1: none. */
+    neurons: { neuron: number; coverage: number; state: number; z: number; g: number; bin: number }[];
+    /** Row by row, how much each position contributes to uncovered states; null where the layer has no positions. */
+    map: { width: number; height: number; values: Float32Array } | null;
+  }[];
+  /** What the network saw, RGB. */
+  view: { width: number; height: number; pixels: Uint8Array };
+}
+
+export interface DetectorInfo {
+  variant: string;
+  sha256: string;
+  labels?: string[];
+  classes?: number;
+  preprocess?: Record<string, any>;
+  memoryBytes: number;
+  model: Record<string, any>;
+  taps?: (Tap & { neurons: number })[];
+  profile: { layers: Layer[]; images: number; threshold: number | null; falseAlarm: number | null; model: any; provenance: any };
+}
+
+export interface ScoreOptions {
+  explain?: boolean;
+  signal?: AbortSignal;
+}
+
+export class Detector {
+  private constructor();
+  readonly info: DetectorInfo;
+  score(input: ImageInput, options?: ScoreOptions): Promise<Result>;
+  /** Results in the order of `files`. An image that cannot be read yields { file, error }. Sprites (`name.32x32.png`) yield a result a tile. */
+  scoreAll(
+    files: Iterable<ImageInput> | AsyncIterable<ImageInput>,
+    options?: ScoreOptions,
+  ): AsyncGenerator<(Result & { error?: undefined }) | { file: string; error: NacError }, void, undefined>;
+  close(): void;
+}
+
+/** Loads a model and its profile. The profile must have been made of this model (MISMATCH otherwise). */
+export function loadDetector(options: CommonOptions & { model: Source; profile: Source }): Promise<Detector>;
+
+export interface BuildOptions extends CommonOptions {
+  model: Source;
+  /** In-distribution images, right and wrong classified ones alike. */
+  images: Iterable<ImageInput> | AsyncIterable<ImageInput>;
+  /** Images for the threshold; those that are in `images` too are left out. */
+  holdout?: Iterable<ImageInput> | AsyncIterable<ImageInput>;
+  /** Without `holdout`: the share of `images` to hold out (0.2); 0: no threshold. */
+  holdoutFraction?: number;
+  /** Taps: "name", "name=KIND" or { name, pool }. */
+  layers?: 'auto' | (string | Tap)[];
+  /** "imagenet" (default), "cifar10", "tf", or the JSON form. */
+  preprocess?: string | Record<string, any>;
+  /** One a layer, or one for all. */
+  alpha?: number[];
+  bins?: number[];
+  fill?: number[];
+  /** Share of in-distribution images that the threshold flags (0.05). */
+  falseAlarm?: number;
+  labels?: string[];
+  modelName?: string;
+  provenance?: Record<string, any>;
+  seed?: number;
+  /** An image that cannot be read; without it building ends there. */
+  onError?: (file: string, error: Error) => void;
+}
+
+/** Counts the states of in-distribution images and calibrates the threshold: the bytes of a profile (safetensors). */
+export function buildProfile(options: BuildOptions): Promise<Uint8Array>;
+
+/** `code`: MALFORMED, UNSUPPORTED, MISMATCH, LIMIT_EXCEEDED, NOT_FINITE, INVALID_ARGUMENT, OUT_OF_MEMORY, INTERNAL; NO_SIMD, NOT_FOUND, WORKER_FAILED, CLOSED. */
+export class NacError extends Error {
+  constructor(code: string, message: string);
+  code: string;
+}
+
+export function supports(variant: Variant): boolean;
+export function chooseVariant(asked?: Variant | 'auto'): Variant;
+
+/** Makes a Worker that the page has created itself usable as `createWorker`'s result. In browsers only. */
+export function adoptWorker(worker: Worker, listeners: WorkerListeners): HostWorker;
