@@ -1,0 +1,254 @@
+/* constants.c - ONNX operators that make constants, and the shape arithmetic that exporters leave in a graph: all of it is known
+ * when the input's size is, and nothing of it is left to run. */
+#include <limits.h>
+#include <string.h>
+
+#include "ops/common.h"
+
+/* Numbers that a file of a few bytes may ask to be made up at once: shapes and masks are far smaller. */
+enum { MAX_MADE_UP = 1 << 24 };
+
+static nac_status add(nac_lowering *lowering, nac_type type, const nac_shape *shape, int *value) {
+    return nac_graph_add_constant(lowering->graph, NULL, type, shape, NAC_ROW_MAJOR, value, lowering->error);
+}
+
+static nac_status bind_ints(nac_lowering *lowering, const int64_t *ints, int count, int rank) {
+    const nac_shape shape = nac_shape_make(rank, &count);
+    int value;
+    NAC_TRY(add(lowering, NAC_I64, &shape, &value));
+    memcpy(lowering->graph->values[value].data, ints, (size_t)count * sizeof *ints);
+    return nac_lower_bind(lowering, 0, value);
+}
+
+/* Input i, which must be known before the first run. */
+static nac_status constant_input(nac_lowering *lowering, int i, int *value) {
+    NAC_TRY(nac_lower_input(lowering, i, value));
+    if (!lowering->graph->values[*value].constant)
+        return nac_lower_fail(lowering, NAC_UNSUPPORTED, "input %d is computed from the image; it must be a constant", i);
+    return nac_as_row_major(lowering, *value, value);
+}
+
+/* Element i of a constant of either type. */
+static double number_at(const nac_value *value, int i) {
+    return value->type == NAC_F32 ? (double)((const float *)value->data)[i] : (double)((const int64_t *)value->data)[i];
+}
+
+/* ---- The same value ---------------------------------------------------------------------------- */
+
+nac_status nac_lower_Identity(nac_lowering *lowering) {
+    int x;
+    NAC_TRY(nac_lower_input(lowering, 0, &x));
+    return nac_lower_bind(lowering, 0, x);
+}
+
+/* Inference: nothing is dropped. Its mask output is not made. */
+nac_status nac_lower_Dropout(nac_lowering *lowering) { return nac_lower_Identity(lowering); }
+
+/* All floating types are float32 here and all others int64, so most casts do nothing. */
+nac_status nac_lower_Cast(nac_lowering *lowering) {
+    int x, y;
+    int64_t to;
+    NAC_TRY(nac_lower_input(lowering, 0, &x));
+    NAC_TRY(nac_attribute_int(lowering, "to", 0, &to));
+    const nac_onnx_tensor target = {.data_type = to > 0 && to < INT_MAX ? (int)to : 0};
+    if (!nac_onnx_tensor_is_number(&target)) return nac_lower_fail(lowering, NAC_UNSUPPORTED, "a cast to data type %lld", (long long)to);
+    const bool boolean = target.data_type == 9;
+    const nac_type type = nac_onnx_tensor_is_float(&target) ? NAC_F32 : NAC_I64;
+    if (lowering->graph->values[x].type == type && !boolean) return nac_lower_bind(lowering, 0, x);
+    NAC_TRY(constant_input(lowering, 0, &x));
+    const nac_shape shape = lowering->graph->values[x].shape;
+    NAC_TRY(add(lowering, type, &shape, &y));
+    const nac_value *from = &lowering->graph->values[x];
+    void *data = lowering->graph->values[y].data;
+    const int count = (int)nac_elements(&shape);
+    for (int i = 0; i < count; ++i) {
+        const double number = number_at(from, i);
+        if (type == NAC_F32) ((float *)data)[i] = (float)number;
+        else if (boolean) ((int64_t *)data)[i] = number != 0;
+        else if (fabs(number) < 0x1p62) ((int64_t *)data)[i] = (int64_t)number;
+        else return nac_lower_fail(lowering, NAC_UNSUPPORTED, "%g cannot be cast to an integer", number);
+    }
+    return nac_lower_bind(lowering, 0, y);
+}
+
+/* ---- Made up ----------------------------------------------------------------------------------- */
+
+static const nac_onnx_attribute *find_attribute(const nac_onnx_node *node, const char *name, nac_onnx_attribute_kind kind) {
+    for (int i = 0; i < node->attribute_count; ++i)
+        if (strcmp(node->attributes[i].name, name) == 0 && node->attributes[i].kind == kind) return &node->attributes[i];
+    return NULL;
+}
+
+nac_status nac_lower_Constant(nac_lowering *lowering) {
+    const nac_onnx_node *node = lowering->node;
+    const nac_onnx_attribute *found;
+    const nac_shape scalar = {.rank = 0};
+    int value;
+    if ((found = find_attribute(node, "value", NAC_ATTRIBUTE_TENSOR))) {
+        NAC_TRY(nac_lower_tensor(lowering, &found->tensor, NULL, &value));
+    } else if ((found = find_attribute(node, "value_float", NAC_ATTRIBUTE_FLOAT))) {
+        NAC_TRY(add(lowering, NAC_F32, &scalar, &value));
+        *(float *)lowering->graph->values[value].data = found->f;
+    } else if ((found = find_attribute(node, "value_int", NAC_ATTRIBUTE_INT))) {
+        return bind_ints(lowering, &found->i, 1, 0);
+    } else if ((found = find_attribute(node, "value_floats", NAC_ATTRIBUTE_FLOATS))) {
+        float *numbers;
+        NAC_TRY(nac_lower_add_vector(lowering, (int)found->length, &value, &numbers));
+        memcpy(numbers, found->floats, found->length * sizeof *numbers);
+    } else if ((found = find_attribute(node, "value_ints", NAC_ATTRIBUTE_INTS))) {
+        if (found->length == 0) return nac_lower_fail(lowering, NAC_UNSUPPORTED, "a constant without elements");
+        return bind_ints(lowering, found->ints, (int)found->length, 1);
+    } else {
+        return nac_lower_fail(lowering, NAC_UNSUPPORTED, "a constant that is neither a tensor nor numbers");
+    }
+    return nac_lower_bind(lowering, 0, value);
+}
+
+/* Turns a list of integers into a shape; what is wrong with single dims is said when a value of this shape is added. */
+static nac_status shape_of_ints(nac_lowering *lowering, const int64_t *dims, int rank, nac_shape *shape) {
+    uint64_t count = 1; /* below 2^48 before it is looked at */
+    *shape = (nac_shape){.rank = rank};
+    for (int i = 0; i < rank; ++i) {
+        if (dims[i] < 0 || dims[i] > MAX_MADE_UP || (count *= (uint64_t)dims[i]) > MAX_MADE_UP)
+            return nac_lower_fail(lowering, NAC_LIMIT_EXCEEDED, "a constant of more than %d elements (dimension %lld)", MAX_MADE_UP,
+                                  (long long)dims[i]);
+        shape->dims[i] = (int)dims[i];
+    }
+    return NAC_OK;
+}
+
+nac_status nac_lower_ConstantOfShape(nac_lowering *lowering) {
+    int64_t dims[NAC_MAX_RANK], whole = 0;
+    int rank, input, value;
+    float real = 0;
+    nac_shape shape;
+    NAC_TRY(nac_lower_input(lowering, 0, &input));
+    NAC_TRY(nac_lower_ints(lowering, input, "the shape", dims, NAC_MAX_RANK, &rank));
+    NAC_TRY(shape_of_ints(lowering, dims, rank, &shape));
+    const nac_onnx_attribute *fill = find_attribute(lowering->node, "value", NAC_ATTRIBUTE_TENSOR);
+    const bool floating = !fill || nac_onnx_tensor_is_float(&fill->tensor);
+    if (fill && (fill->tensor.count != 1 || !nac_onnx_tensor_is_number(&fill->tensor)))
+        return nac_lower_fail(lowering, NAC_MALFORMED, "attribute 'value' must hold one number");
+    if (fill) NAC_TRY(floating ? nac_onnx_tensor_floats(&fill->tensor, &real, lowering->error)
+                               : nac_onnx_tensor_ints(&fill->tensor, &whole, lowering->error));
+    NAC_TRY(add(lowering, floating ? NAC_F32 : NAC_I64, &shape, &value));
+    void *data = lowering->graph->values[value].data;
+    const size_t count = nac_elements(&shape);
+    for (size_t i = 0; i < count; ++i) {
+        if (floating) ((float *)data)[i] = real;
+        else ((int64_t *)data)[i] = whole;
+    }
+    return nac_lower_bind(lowering, 0, value);
+}
+
+nac_status nac_lower_Range(nac_lowering *lowering) {
+    int inputs[3], value;
+    double numbers[3]; /* start, limit, delta */
+    for (int i = 0; i < 3; ++i) {
+        NAC_TRY(constant_input(lowering, i, &inputs[i]));
+        const nac_value *v = &lowering->graph->values[inputs[i]];
+        if (nac_elements(&v->shape) != 1) return nac_lower_fail(lowering, NAC_MALFORMED, "input %d must be one number", i);
+        numbers[i] = number_at(v, 0);
+    }
+    const double count = ceil((numbers[1] - numbers[0]) / numbers[2]);
+    if (!(count >= 1)) return nac_lower_fail(lowering, NAC_UNSUPPORTED, "a range without elements");
+    if (count > MAX_MADE_UP) return nac_lower_fail(lowering, NAC_LIMIT_EXCEEDED, "a range of %g elements", count);
+    const nac_type type = lowering->graph->values[inputs[0]].type;
+    const nac_shape shape = nac_shape_make(1, (const int[]){(int)count});
+    NAC_TRY(add(lowering, type, &shape, &value));
+    void *data = lowering->graph->values[value].data;
+    for (int i = 0; i < shape.dims[0]; ++i) {
+        const double number = numbers[0] + i * numbers[2];
+        if (type == NAC_F32) ((float *)data)[i] = (float)number;
+        else if (fabs(number) < 0x1p53) ((int64_t *)data)[i] = (int64_t)number;
+        else return nac_lower_fail(lowering, NAC_UNSUPPORTED, "a range that reaches %g", number);
+    }
+    return nac_lower_bind(lowering, 0, value);
+}
+
+/* ---- Sizes ------------------------------------------------------------------------------------- */
+
+nac_status nac_lower_Shape(nac_lowering *lowering) {
+    int x;
+    int64_t start, end, dims[NAC_MAX_RANK];
+    NAC_TRY(nac_lower_input(lowering, 0, &x));
+    const nac_shape shape = nac_logical_shape(&lowering->graph->values[x]);
+    NAC_TRY(nac_attribute_int(lowering, "start", 0, &start));
+    NAC_TRY(nac_attribute_int(lowering, "end", shape.rank, &end));
+    if (start < 0) start = start < -shape.rank ? 0 : start + shape.rank;
+    if (end < 0) end += shape.rank;
+    if (end > shape.rank) end = shape.rank;
+    if (start >= end) return nac_lower_fail(lowering, NAC_UNSUPPORTED, "a shape without dimensions");
+    for (int i = 0; i < shape.rank; ++i) dims[i] = shape.dims[i];
+    return bind_ints(lowering, dims + start, (int)(end - start), 1);
+}
+
+nac_status nac_lower_Size(nac_lowering *lowering) {
+    int x;
+    NAC_TRY(nac_lower_input(lowering, 0, &x));
+    const int64_t count = (int64_t)nac_elements(&lowering->graph->values[x].shape);
+    return bind_ints(lowering, &count, 1, 0);
+}
+
+/* ---- Choices ----------------------------------------------------------------------------------- */
+
+/* Counts through the common shape of up to three constants. */
+static nac_status broadcast(nac_lowering *lowering, const int *values, int count, nac_shape *shape, nac_walk *walk) {
+    *shape = (nac_shape){.rank = 0};
+    for (int i = 0; i < count; ++i) {
+        const int rank = lowering->graph->values[values[i]].shape.rank;
+        if (rank > shape->rank) shape->rank = rank;
+    }
+    for (int d = 0; d < shape->rank; ++d) shape->dims[d] = 1;
+    for (int i = 0; i < count; ++i) {
+        const nac_shape own = nac_shape_aligned(&lowering->graph->values[values[i]].shape, shape->rank);
+        for (int d = 0; d < shape->rank; ++d) {
+            if (own.dims[d] == 1) continue;
+            if (shape->dims[d] != 1 && shape->dims[d] != own.dims[d])
+                return nac_lower_fail(lowering, NAC_MALFORMED, "sizes %d and %d do not broadcast", shape->dims[d], own.dims[d]);
+            shape->dims[d] = own.dims[d];
+        }
+    }
+    *walk = nac_walk_make(shape->rank, shape->dims);
+    for (int i = 0; i < count; ++i) {
+        const nac_shape own = nac_shape_aligned(&lowering->graph->values[values[i]].shape, shape->rank);
+        nac_walk_strides(walk, i, &own);
+    }
+    return NAC_OK;
+}
+
+nac_status nac_lower_Equal(nac_lowering *lowering) {
+    int inputs[2], value;
+    nac_shape shape;
+    nac_walk walk;
+    for (int i = 0; i < 2; ++i) NAC_TRY(constant_input(lowering, i, &inputs[i]));
+    NAC_TRY(broadcast(lowering, inputs, 2, &shape, &walk));
+    NAC_TRY(add(lowering, NAC_I64, &shape, &value));
+    const nac_value *a = &lowering->graph->values[inputs[0]], *b = &lowering->graph->values[inputs[1]];
+    int64_t *y = lowering->graph->values[value].data;
+    do *y++ = number_at(a, walk.offset[0]) == number_at(b, walk.offset[1]);
+    while (nac_walk_next(&walk));
+    return nac_lower_bind(lowering, 0, value);
+}
+
+nac_status nac_lower_Where(nac_lowering *lowering) {
+    int inputs[3], value;
+    nac_shape shape;
+    nac_walk walk;
+    for (int i = 0; i < 3; ++i) NAC_TRY(constant_input(lowering, i, &inputs[i]));
+    const nac_type type = lowering->graph->values[inputs[1]].type;
+    if (lowering->graph->values[inputs[0]].type != NAC_I64 || lowering->graph->values[inputs[2]].type != type)
+        return nac_lower_fail(lowering, NAC_MALFORMED, "the types of its inputs do not go together");
+    NAC_TRY(broadcast(lowering, inputs, 3, &shape, &walk));
+    NAC_TRY(add(lowering, type, &shape, &value));
+    const int64_t *condition = lowering->graph->values[inputs[0]].data;
+    const unsigned char *x = lowering->graph->values[inputs[1]].data, *z = lowering->graph->values[inputs[2]].data;
+    unsigned char *y = lowering->graph->values[value].data;
+    const size_t size = nac_type_size(type);
+    do {
+        const bool first = condition[walk.offset[0]] != 0;
+        memcpy(y, first ? x + (size_t)walk.offset[1] * size : z + (size_t)walk.offset[2] * size, size);
+        y += size;
+    } while (nac_walk_next(&walk));
+    return nac_lower_bind(lowering, 0, value);
+}

@@ -1,0 +1,339 @@
+/* slice_ops.c - ONNX operators that take tensors apart and put them together. Memory order stays what it is: a convolution's output is
+ * cut and joined along its channels as it lies. */
+#include <limits.h>
+#include <string.h>
+
+#include "ops/common.h"
+
+static nac_node make_slice(void) {
+    nac_node node = nac_node_make(NAC_OP_SLICE, NULL);
+    for (int i = 0; i < NAC_MAX_RANK; ++i) node.u.slice.steps[i] = 1;
+    return node;
+}
+
+/* x[start : start + size] along a physical axis. */
+static nac_status slice_axis(nac_lowering *lowering, int x, int axis, int start, int size, int *result) {
+    nac_node node = make_slice();
+    nac_shape shape = lowering->graph->values[x].shape;
+    node.u.slice.starts[axis] = start;
+    shape.dims[axis] = size;
+    return nac_lower_emit(lowering, node, &x, 1, &shape, lowering->graph->values[x].layout, result);
+}
+
+/* ---- Concat ------------------------------------------------------------------------------------ */
+
+/* Joins values of one memory order; `shape` is the first one's, to be completed. */
+static nac_status join(nac_lowering *lowering, const int *inputs, int count, int axis, int *result) {
+    const nac_value first = lowering->graph->values[inputs[0]];
+    nac_shape shape = first.shape;
+    int64_t size = 0;
+    for (int i = 0; i < count; ++i) {
+        const nac_value *v = &lowering->graph->values[inputs[i]];
+        if (v->shape.rank != shape.rank || v->type != first.type)
+            return nac_lower_fail(lowering, NAC_MALFORMED, "input %d has another rank or type than input 0", i);
+        for (int d = 0; d < shape.rank; ++d)
+            if (d != axis && v->shape.dims[d] != shape.dims[d])
+                return nac_lower_fail(lowering, NAC_MALFORMED, "input %d has size %d where input 0 has %d", i, v->shape.dims[d], shape.dims[d]);
+        size += v->shape.dims[axis];
+    }
+    if (size > INT_MAX) return nac_lower_fail(lowering, NAC_LIMIT_EXCEEDED, "the joined size is %lld", (long long)size);
+    shape.dims[axis] = (int)size;
+    nac_node node = nac_node_make(NAC_OP_CONCAT, NULL);
+    node.u.concat.axis = axis;
+    return nac_lower_emit(lowering, node, inputs, count, &shape, first.layout, result);
+}
+
+static nac_status concat(nac_lowering *lowering, int *inputs, int count) {
+    int64_t given;
+    int axis, y;
+    nac_layout layout = NAC_ROW_MAJOR;
+    for (int i = 0; i < count; ++i) {
+        NAC_TRY(nac_lower_input(lowering, i, &inputs[i]));
+        /* One image that lies channels-last is enough: what meets it will be an image, too. */
+        if (lowering->graph->values[inputs[i]].layout == NAC_CHANNELS_LAST) layout = NAC_CHANNELS_LAST;
+    }
+    for (int i = 0; i < count && layout == NAC_CHANNELS_LAST; ++i) NAC_TRY(nac_as_channels_last(lowering, inputs[i], &inputs[i]));
+    NAC_TRY(nac_attribute_int(lowering, "axis", INT64_MAX, &given));
+    NAC_TRY(nac_lower_axis(lowering, given, lowering->graph->values[inputs[0]].shape.rank, &axis));
+    if (count == 1) y = inputs[0];
+    else NAC_TRY(join(lowering, inputs, count, nac_physical_axis(layout, axis), &y));
+    return nac_lower_bind(lowering, 0, y);
+}
+
+nac_status nac_lower_Concat(nac_lowering *lowering) {
+    const int count = lowering->node->input_count;
+    if (count < 1) return nac_lower_fail(lowering, NAC_MALFORMED, "there is nothing to join");
+    int *inputs = nac_alloc_array((size_t)count, sizeof *inputs);
+    if (!inputs) return nac_out_of_memory(lowering->error, "a list of tensors");
+    const nac_status status = concat(lowering, inputs, count);
+    nac_free(inputs);
+    return status;
+}
+
+/* ---- Split ------------------------------------------------------------------------------------- */
+
+/* Sizes of the parts: an attribute before opset 13, then an input, otherwise as equal as can be. */
+static nac_status split_sizes(nac_lowering *lowering, int size, int64_t *sizes, int capacity) {
+    const int parts = lowering->node->output_count;
+    int count = 0;
+    if (lowering->model->opset < 13) {
+        NAC_TRY(nac_attribute_ints(lowering, "split", sizes, capacity, &count));
+    } else {
+        const int input = nac_lower_optional(lowering, 1);
+        if (input != NAC_NONE) NAC_TRY(nac_lower_ints(lowering, input, "split", sizes, capacity, &count));
+    }
+    if (count == 0) {
+        const int part = size / parts + (size % parts != 0);
+        for (int i = 0; i < parts; ++i) sizes[i] = i < parts - 1 ? part : size - (int64_t)part * (parts - 1);
+        count = parts;
+    }
+    if (count != parts) return nac_lower_fail(lowering, NAC_MALFORMED, "%d sizes for %d outputs", count, parts);
+    int64_t sum = 0;
+    for (int i = 0; i < count; ++i) {
+        if (sizes[i] < 1 || sizes[i] > size) return nac_lower_fail(lowering, NAC_MALFORMED, "part %d has size %lld of %d", i, (long long)sizes[i], size);
+        sum += sizes[i];
+    }
+    if (sum != size) return nac_lower_fail(lowering, NAC_MALFORMED, "the parts add up to %lld of %d", (long long)sum, size);
+    return NAC_OK;
+}
+
+nac_status nac_lower_Split(nac_lowering *lowering) {
+    enum { MAX_PARTS = 1024 };
+    int x, axis, start = 0;
+    int64_t given, sizes[MAX_PARTS];
+    if (lowering->node->output_count < 1 || lowering->node->output_count > MAX_PARTS)
+        return nac_lower_fail(lowering, NAC_UNSUPPORTED, "%d outputs; 1 to %d are supported", lowering->node->output_count, MAX_PARTS);
+    NAC_TRY(nac_lower_input(lowering, 0, &x));
+    NAC_TRY(nac_attribute_int(lowering, "axis", 0, &given));
+    const nac_shape shape = nac_logical_shape(&lowering->graph->values[x]);
+    NAC_TRY(nac_lower_axis(lowering, given, shape.rank, &axis));
+    NAC_TRY(split_sizes(lowering, shape.dims[axis], sizes, MAX_PARTS));
+    const int physical = nac_physical_axis(lowering->graph->values[x].layout, axis);
+    for (int i = 0; i < lowering->node->output_count; ++i) {
+        int part;
+        NAC_TRY(slice_axis(lowering, x, physical, start, (int)sizes[i], &part));
+        NAC_TRY(nac_lower_bind(lowering, i, part));
+        start += (int)sizes[i];
+    }
+    return NAC_OK;
+}
+
+/* ---- Slice ------------------------------------------------------------------------------------- */
+
+typedef struct slice_arguments {
+    int64_t starts[NAC_MAX_RANK], ends[NAC_MAX_RANK], axes[NAC_MAX_RANK], steps[NAC_MAX_RANK];
+    int count;
+} slice_arguments;
+
+static nac_status slice_list(nac_lowering *lowering, int i, const char *name, int64_t *ints, int *count) {
+    *count = 0;
+    if (lowering->model->opset < 10) return nac_attribute_ints(lowering, name, ints, NAC_MAX_RANK, count);
+    const int input = nac_lower_optional(lowering, i);
+    return input == NAC_NONE ? NAC_OK : nac_lower_ints(lowering, input, name, ints, NAC_MAX_RANK, count);
+}
+
+static nac_status read_slice(nac_lowering *lowering, slice_arguments *slice) {
+    int ends, axes, steps;
+    NAC_TRY(slice_list(lowering, 1, "starts", slice->starts, &slice->count));
+    NAC_TRY(slice_list(lowering, 2, "ends", slice->ends, &ends));
+    NAC_TRY(slice_list(lowering, 3, "axes", slice->axes, &axes));
+    NAC_TRY(slice_list(lowering, 4, "steps", slice->steps, &steps));
+    for (int i = axes; axes == 0 && i < slice->count; ++i) slice->axes[i] = i;
+    for (int i = steps; steps == 0 && i < slice->count; ++i) slice->steps[i] = 1;
+    if (slice->count == 0 || ends != slice->count || (axes != 0 && axes != slice->count) || (steps != 0 && steps != slice->count))
+        return nac_lower_fail(lowering, NAC_MALFORMED, "%d starts, %d ends, %d axes, %d steps", slice->count, ends, axes, steps);
+    return NAC_OK;
+}
+
+static int64_t limit(int64_t index, int64_t low, int64_t high) { return index < low ? low : index > high ? high : index; }
+
+nac_status nac_lower_Slice(nac_lowering *lowering) {
+    int x, y;
+    slice_arguments slice;
+    NAC_TRY(nac_lower_input(lowering, 0, &x));
+    NAC_TRY(read_slice(lowering, &slice));
+    const nac_value v = lowering->graph->values[x];
+    const nac_shape logical = nac_logical_shape(&v);
+    nac_node node = make_slice();
+    nac_shape shape = v.shape;
+    for (int i = 0; i < slice.count; ++i) {
+        int axis;
+        NAC_TRY(nac_lower_axis(lowering, slice.axes[i], logical.rank, &axis));
+        const int64_t size = logical.dims[axis], step = slice.steps[i];
+        if (step == 0 || step < -INT_MAX || step > INT_MAX)
+            return nac_lower_fail(lowering, NAC_MALFORMED, "a step of %lld", (long long)step);
+        /* Constants are copied at once, by a loop that goes either way. Exporters reverse paddings like that. */
+        if (step < 0 && !v.constant) return nac_lower_fail(lowering, NAC_UNSUPPORTED, "a step of %lld; steps must be positive", (long long)step);
+        const int64_t low = step > 0 ? 0 : -1, high = step > 0 ? size : size - 1;
+        const int64_t start = limit(slice.starts[i] < 0 ? slice.starts[i] + size : slice.starts[i], low + (step < 0), high);
+        const int64_t end = limit(slice.ends[i] < 0 ? slice.ends[i] + size : slice.ends[i], low, high);
+        const int64_t length = step > 0 ? (end - start + step - 1) / step : (start - end - step - 1) / -step;
+        if (length < 1) return nac_lower_fail(lowering, NAC_UNSUPPORTED, "nothing is left of axis %d (size %lld)", axis, (long long)size);
+        const int physical = nac_physical_axis(v.layout, axis);
+        node.u.slice.starts[physical] = (int)start;
+        /* One element needs no step, and a step as long as the tensor could overflow the loop's offsets. */
+        node.u.slice.steps[physical] = length == 1 ? 1 : (int)step;
+        shape.dims[physical] = (int)length;
+    }
+    if (nac_shape_equal(&shape, &v.shape) && !v.constant) return nac_lower_bind(lowering, 0, x);
+    NAC_TRY(nac_lower_emit(lowering, node, &x, 1, &shape, v.layout, &y));
+    return nac_lower_bind(lowering, 0, y);
+}
+
+/* ---- Pad --------------------------------------------------------------------------------------- */
+
+/* Paddings in the order of all axes: [before..., after...]. */
+static nac_status read_pads(nac_lowering *lowering, int rank, int64_t pads[2 * NAC_MAX_RANK], float *fill) {
+    int64_t given[2 * NAC_MAX_RANK], axes[NAC_MAX_RANK];
+    int count, axis_count = rank;
+    for (int i = 0; i < rank; ++i) axes[i] = i;
+    if (lowering->model->opset < 11) {
+        NAC_TRY(nac_attribute_ints(lowering, "pads", given, 2 * NAC_MAX_RANK, &count));
+        NAC_TRY(nac_attribute_float(lowering, "value", 0, fill));
+    } else {
+        int input;
+        NAC_TRY(nac_lower_input(lowering, 1, &input));
+        NAC_TRY(nac_lower_ints(lowering, input, "pads", given, 2 * NAC_MAX_RANK, &count));
+        *fill = 0;
+        if ((input = nac_lower_optional(lowering, 2)) != NAC_NONE) NAC_TRY(nac_lower_scalar(lowering, input, "the padding's value", fill));
+        if ((input = nac_lower_optional(lowering, 3)) != NAC_NONE)
+            NAC_TRY(nac_lower_ints(lowering, input, "axes", axes, NAC_MAX_RANK, &axis_count));
+    }
+    if (count != 2 * axis_count) return nac_lower_fail(lowering, NAC_MALFORMED, "%d paddings for %d axes", count, axis_count);
+    for (int i = 0; i < 2 * rank; ++i) pads[i] = 0;
+    for (int i = 0; i < axis_count; ++i) {
+        int axis;
+        NAC_TRY(nac_lower_axis(lowering, axes[i], rank, &axis));
+        pads[axis] = given[i];
+        pads[rank + axis] = given[axis_count + i];
+    }
+    return NAC_OK;
+}
+
+nac_status nac_lower_Pad(nac_lowering *lowering) {
+    int x, y;
+    int64_t pads[2 * NAC_MAX_RANK];
+    const char *mode;
+    size_t length;
+    nac_node node = nac_node_make(NAC_OP_PAD, NULL);
+    NAC_TRY(nac_lower_float(lowering, 0, &x));
+    NAC_TRY(nac_attribute_string(lowering, "mode", &mode, &length));
+    if (length > 0 && strcmp(mode, "constant") != 0)
+        return nac_lower_fail(lowering, NAC_UNSUPPORTED, "padding mode '%.20s'; only constant is supported", mode);
+    const nac_value v = lowering->graph->values[x];
+    const nac_shape logical = nac_logical_shape(&v);
+    NAC_TRY(read_pads(lowering, logical.rank, pads, &node.u.pad.value));
+    nac_shape shape = v.shape;
+    bool changes = false;
+    for (int i = 0; i < logical.rank; ++i) {
+        const int physical = nac_physical_axis(v.layout, i);
+        const int64_t before = pads[i], after = pads[logical.rank + i];
+        if (before < 0 || after < 0)
+            return nac_lower_fail(lowering, NAC_UNSUPPORTED, "a padding of %lld; negative ones are not supported",
+                                  (long long)(before < 0 ? before : after));
+        if (before > INT_MAX || after > INT_MAX || before + after + logical.dims[i] > INT_MAX)
+            return nac_lower_fail(lowering, NAC_LIMIT_EXCEEDED, "a padding of %lld and %lld", (long long)before, (long long)after);
+        changes = changes || before != 0 || after != 0;
+        node.u.pad.before[physical] = (int)before;
+        node.u.pad.steps[physical] = 1;
+        shape.dims[physical] = (int)(before + after + logical.dims[i]);
+    }
+    if (!changes) return nac_lower_bind(lowering, 0, x);
+    NAC_TRY(nac_lower_emit(lowering, node, &x, 1, &shape, v.layout, &y));
+    return nac_lower_bind(lowering, 0, y);
+}
+
+/* ---- Gather ------------------------------------------------------------------------------------ */
+
+/* Index i of a constant, counted from the front. */
+static nac_status index_at(nac_lowering *lowering, int indices, size_t i, int size, int *index) {
+    const int64_t given = ((const int64_t *)lowering->graph->values[indices].data)[i];
+    if (given < -size || given >= size)
+        return nac_lower_fail(lowering, NAC_MALFORMED, "index %lld is outside of size %d", (long long)given, size);
+    *index = (int)(given < 0 ? given + size : given);
+    return NAC_OK;
+}
+
+/* data.shape[:axis] + indices.shape + data.shape[axis+1:] */
+static nac_status gathered_shape(nac_lowering *lowering, const nac_shape *data, const nac_shape *indices, int axis, nac_shape *shape) {
+    shape->rank = data->rank - 1 + indices->rank;
+    if (shape->rank > NAC_MAX_RANK)
+        return nac_lower_fail(lowering, NAC_UNSUPPORTED, "the result has rank %d; at most %d is supported", shape->rank, NAC_MAX_RANK);
+    int d = 0;
+    for (int i = 0; i < axis; ++i) shape->dims[d++] = data->dims[i];
+    for (int i = 0; i < indices->rank; ++i) shape->dims[d++] = indices->dims[i];
+    for (int i = axis + 1; i < data->rank; ++i) shape->dims[d++] = data->dims[i];
+    return NAC_OK;
+}
+
+static nac_status gather_constant(nac_lowering *lowering, int data, int indices, int axis, int *result) {
+    nac_graph *graph = lowering->graph;
+    NAC_TRY(nac_as_row_major(lowering, data, &data));
+    const nac_shape from = graph->values[data].shape, index_shape = graph->values[indices].shape;
+    nac_shape shape;
+    NAC_TRY(gathered_shape(lowering, &from, &index_shape, axis, &shape));
+    NAC_TRY(nac_graph_add_constant(graph, NULL, graph->values[data].type, &shape, NAC_ROW_MAJOR, result, lowering->error));
+    size_t outer = 1, inner = nac_type_size(graph->values[data].type);
+    for (int i = 0; i < axis; ++i) outer *= (size_t)from.dims[i];
+    for (int i = axis + 1; i < from.rank; ++i) inner *= (size_t)from.dims[i];
+    const size_t count = nac_elements(&index_shape), size = (size_t)from.dims[axis];
+    const unsigned char *source = graph->values[data].data;
+    unsigned char *target = graph->values[*result].data;
+    for (size_t o = 0; o < outer; ++o)
+        for (size_t i = 0; i < count; ++i) {
+            int index;
+            NAC_TRY(index_at(lowering, indices, i, from.dims[axis], &index));
+            memcpy(target, source + (o * size + (size_t)index) * inner, inner);
+            target += inner;
+        }
+    return NAC_OK;
+}
+
+/* A list of positions: a stretch of them is one SLICE, others are joined one by one. */
+static nac_status gather_list(nac_lowering *lowering, int data, int indices, int axis, int *result) {
+    enum { MAX_SLICES = 256 };
+    const int count = (int)nac_elements(&lowering->graph->values[indices].shape);
+    const int size = lowering->graph->values[data].shape.dims[axis];
+    int first, slices[MAX_SLICES];
+    bool stretch = true;
+    NAC_TRY(index_at(lowering, indices, 0, size, &first));
+    for (int i = 1; i < count; ++i) {
+        int index;
+        NAC_TRY(index_at(lowering, indices, (size_t)i, size, &index));
+        stretch = stretch && index == first + i;
+    }
+    if (stretch) return slice_axis(lowering, data, axis, first, count, result);
+    if (count > MAX_SLICES)
+        return nac_lower_fail(lowering, NAC_UNSUPPORTED, "%d scattered positions; at most %d are supported", count, MAX_SLICES);
+    for (int i = 0; i < count; ++i) {
+        int index;
+        NAC_TRY(index_at(lowering, indices, (size_t)i, size, &index));
+        NAC_TRY(slice_axis(lowering, data, axis, index, 1, &slices[i]));
+    }
+    return join(lowering, slices, count, axis, result);
+}
+
+nac_status nac_lower_Gather(nac_lowering *lowering) {
+    int data, indices, axis, y;
+    int64_t given;
+    NAC_TRY(nac_lower_input(lowering, 0, &data));
+    NAC_TRY(nac_lower_input(lowering, 1, &indices));
+    const nac_value v = lowering->graph->values[data], index = lowering->graph->values[indices];
+    if (!index.constant) return nac_lower_fail(lowering, NAC_UNSUPPORTED, "the indices are computed from the image; they must be constant");
+    if (index.type != NAC_I64) return nac_lower_fail(lowering, NAC_MALFORMED, "the indices are not integers");
+    NAC_TRY(nac_attribute_int(lowering, "axis", 0, &given));
+    NAC_TRY(nac_lower_axis(lowering, given, v.shape.rank, &axis));
+    if (v.constant) {
+        NAC_TRY(gather_constant(lowering, data, indices, axis, &y));
+        return nac_lower_bind(lowering, 0, y);
+    }
+    const nac_shape from = nac_logical_shape(&v);
+    nac_shape shape;
+    NAC_TRY(gathered_shape(lowering, &from, &index.shape, axis, &shape));
+    NAC_TRY(gather_list(lowering, data, indices, nac_physical_axis(v.layout, axis), &y));
+    if (index.shape.rank != 1) {
+        NAC_TRY(nac_as_row_major(lowering, y, &y));
+        NAC_TRY(nac_lower_reshape(lowering, y, &shape, &y));
+    }
+    return nac_lower_bind(lowering, 0, y);
+}
