@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import zlib from 'node:zlib';
 import { ninja, program, root, run, say, SetupError } from './shell.js';
 import { setUp } from './setup.js';
-import { clang } from './xnnpack.js';
+import { clang, VARIANTS } from './xnnpack.js';
 
 // What a visitor of a page downloads.
 const LARGEST_BROTLI = 250 * 1024;
@@ -13,8 +13,9 @@ const LARGEST_BROTLI = 250 * 1024;
 /** Configures build/<preset>; cheap when nothing changed. */
 export async function configure(preset) {
   // The presets name Debian's clang-19; elsewhere the command is called clang.
-  const compiler = preset === 'asan' || preset === 'fuzz' ? [`-DCMAKE_C_COMPILER=${clang()}`] : [];
-  await run(`Configuring ${preset}`, ['cmake', '--preset', preset, ...compiler], { cwd: root });
+  const options = preset === 'asan' || preset === 'fuzz' ? [`-DCMAKE_C_COMPILER=${clang()}`] : [];
+  if (!preset.startsWith('wasm-') && !VARIANTS.includes('native')) options.push('-DNAC_XNNPACK=OFF');
+  await run(`Configuring ${preset}`, ['cmake', '--preset', preset, ...options], { cwd: root });
 }
 
 export async function buildWasm() {

@@ -9,16 +9,17 @@ import { program, say, SetupError } from './shell.js';
 import { needSources } from './sources.js';
 import { needXnnpack, VARIANTS } from './xnnpack.js';
 
-/** @param {string[]} variants  of XNNPACK, see xnnpack/CMakeLists.txt */
-export async function setUp(variants) {
+/**
+ * @param {string[]} variants    of XNNPACK, see xnnpack/CMakeLists.txt
+ * @param {string[]} [compilers] 'native' and 'asan' where those variants' compilers are needed all the same
+ */
+export async function setUp(variants, compilers = []) {
   const unknown = variants.find((variant) => !VARIANTS.includes(variant));
   if (unknown) throw new SetupError(`Unknown variant "${unknown}": it must be one of ${VARIANTS.join(', ')}.`);
   openCache();
   await withLock(async () => {
-    const purposes = ['build'];
-    if (variants.includes('native')) purposes.push('native');
-    if (variants.includes('asan')) purposes.push('native', 'asan');
-    await needPackages(purposes);
+    const native = ['native', 'asan'].filter((name) => variants.includes(name) || compilers.includes(name));
+    await needPackages(['build', ...native]);
     await needSources();
     const wasm = variants.some((variant) => variant === 'simd' || variant === 'relaxed');
     const emcc = wasm ? await needEmscripten() : undefined;

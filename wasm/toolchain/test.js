@@ -18,7 +18,7 @@ program(async (args) => {
   const steps = args.length > 0 ? args : STEPS;
   const unknown = steps.find((step) => !STEPS.includes(step));
   if (unknown) throw new SetupError(`Unknown step "${unknown}": it must be one of ${STEPS.join(', ')}.`);
-  await setUp(VARIANTS.filter((variant) => steps.some((step) => step.replace('wasm-', '') === variant)));
+  await setUp(VARIANTS.filter((variant) => steps.some((step) => step.replace('wasm-', '') === variant)), steps);
 
   const sum = { passed: 0, failed: 0 };
   for (const step of steps) {

@@ -6,7 +6,8 @@ import path from 'node:path';
 import { ask, cache, ninja, root, run, say, which } from './shell.js';
 import { sourcesKey } from './sources.js';
 
-export const VARIANTS = ['simd', 'relaxed', 'native', 'asan'];
+// Elsewhere than on x86-64 the native builds have the reference backend only.
+export const VARIANTS = ['simd', 'relaxed', ...(process.arch === 'x64' ? ['native', 'asan'] : [])];
 const project = path.join(root, 'wasm/toolchain/xnnpack');
 
 /** Clang 19 by Debian's name, or whatever is called clang elsewhere. */
