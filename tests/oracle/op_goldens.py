@@ -355,18 +355,25 @@ def attention(net):
 
 
 case("attention", attention, lambda x: torch.softmax(x @ x.transpose(2, 3) * 0.25, -1) @ x)
-refuse("matmul_shared_dynamic_matrix", lambda net: net("MatMul", "x", net("ReduceMean", net("Reshape", "x", ints(2, 15, 6)), axes=[0, 1])))
+refuse("matmul_shared_dynamic_matrix", lambda net: net("MatMul", "x", net("ReduceMean", net("Reshape", "x", ints(2, 15, 6)), axes=[0, 1], keepdims=0)))
 
 # ---- Softmax -------------------------------------------------------------------------------------
 
+
+def softmax(name, op, formula, opset=13, before=1, **attributes):
+    """Times 3, since a session takes the input of a softmax at the very end for the logits."""
+    case(name, lambda net: net("Mul", net(op, net("Mul", "x", floats(before)), **attributes), floats(3)), lambda x: 3 * formula(before * x), opset)
+
+
 for axis in range(1, 4):
-    case(f"softmax_{axis}", lambda net: net("Softmax", "x", axis=axis), lambda x: torch.softmax(x, axis))
-    case(f"log_softmax_{axis}", lambda net: net("LogSoftmax", "x", axis=axis), lambda x: torch.log_softmax(x, axis))
-case("softmax_default", lambda net: net("Softmax", "x"), lambda x: torch.softmax(x, -1))
-case("softmax_11", lambda net: net("Softmax", "x"), lambda x: torch.softmax(x.reshape(2, 90), -1), 11)
-case("softmax_11_last", lambda net: net("Softmax", "x", axis=3), lambda x: torch.softmax(x, -1), 11)
-case("log_softmax_11", lambda net: net("LogSoftmax", "x", axis=2), lambda x: torch.log_softmax(x.reshape(6, 30), -1), 11)
-case("log_softmax_far", lambda net: net("LogSoftmax", net("Mul", "x", floats(100)), axis=-1), lambda x: torch.log_softmax(100 * x, -1))
+    softmax(f"softmax_{axis}", "Softmax", lambda x: torch.softmax(x, axis), axis=axis)
+    softmax(f"log_softmax_{axis}", "LogSoftmax", lambda x: torch.log_softmax(x, axis), axis=axis)
+softmax("softmax_default", "Softmax", lambda x: torch.softmax(x, -1))
+softmax("softmax_11", "Softmax", lambda x: torch.softmax(x.reshape(2, 90), -1), 11)
+softmax("softmax_11_last", "Softmax", lambda x: torch.softmax(x, -1), 11, axis=3)
+softmax("log_softmax_11", "LogSoftmax", lambda x: torch.log_softmax(x.reshape(6, 30), -1), 11, axis=2)
+# probabilities down to exp(-400): their logarithm would be -inf
+softmax("log_softmax_far", "LogSoftmax", lambda x: torch.log_softmax(x, -1), before=100, axis=-1)
 
 # ---- Small compositions that networks are made of -------------------------------------------------
 
