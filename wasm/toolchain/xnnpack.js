@@ -52,10 +52,14 @@ export async function needXnnpack(variant, emcc) {
   fs.rmSync(build, { recursive: true });
 }
 
-function libraryKey(variant, compiler) {
+/** What the library depends on, hashed. */
+export function libraryKey(variant, compiler) {
   const hash = crypto.createHash('sha256');
   hash.update(JSON.stringify([variant, compiler, process.arch, sourcesKey(['xnnpack', 'pthreadpool', 'fxdiv', 'fp16'])]));
   const files = fs.readdirSync(project, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
-  for (const file of files.map((entry) => path.join(entry.parentPath ?? entry.path, entry.name)).sort()) hash.update(fs.readFileSync(file));
+  for (const file of files.map((entry) => path.join(entry.parentPath ?? entry.path, entry.name)).sort()) {
+    // A better comment is no reason to build for minutes.
+    hash.update(fs.readFileSync(file, 'utf8').replace(file.endsWith('.txt') ? /^\s*#.*\n/gm : '', ''));
+  }
   return hash.digest('hex');
 }
