@@ -77,7 +77,8 @@ export function run(what, command, { cwd, env, input = false, onLine } = {}) {
     child.on('error', (error) => reject(new SetupError(`${what}: cannot start ${command[0]} (${error.message})`)));
     child.on('close', (code, signal) => {
       if (code === 0) return resolve(output);
-      const tail = output.trimEnd().split('\n').slice(-60).join('\n');
+      const lines = output.trimEnd().split('\n').filter((line) => !/^\[\d+\/\d+\] /.test(line));
+      const tail = lines.slice(-60).join('\n');
       reject(Object.assign(new SetupError(`${what} failed (${signal ?? `exit code ${code}`}): ${command.join(' ')}\n${tail}`), { output }));
     });
   });
