@@ -1,0 +1,109 @@
+// The small parts: hashes, sprites, subsets, variants, the safetensors writer, tables.
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import test from 'node:test';
+import { safetensors } from '../../wasm/cli/shared/safetensors.js';
+import { fit, table } from '../../wasm/cli/shared/terminal.js';
+import { parseLayers } from '../../wasm/js/build.js';
+import { hashImage, sha256Hex } from '../../wasm/js/hash.js';
+import { digest } from '../../wasm/js/sha256.js';
+import { countTiles, cutTile, parseSpriteName, pngSize } from '../../wasm/js/sprite.js';
+import { balancedOrder, holdOut } from '../../wasm/js/subset.js';
+import { chooseVariant, supports } from '../../wasm/js/variants.js';
+import { encodePng, encodeSprite, noise } from './helpers/scene.js';
+
+test('SHA-256 without Web Crypto is the same, around every block boundary', async () => {
+  for (const length of [0, 1, 55, 56, 63, 64, 65, 119, 120, 128, 1000]) {
+    const bytes = Uint8Array.from({ length }, (_, i) => (i * 31) & 255);
+    const expected = createHash('sha256').update(bytes).digest('hex');
+    assert.equal(Buffer.from(await digest(bytes)).toString('hex'), expected);
+    assert.equal(await sha256Hex(bytes), expected);
+  }
+});
+
+test("an image's hash is of its size and pixels", async () => {
+  const pixels = noise(1);
+  const hash = await hashImage(pixels, 8, 8);
+  assert.equal(await hashImage(Uint8Array.from(pixels), 8, 8), hash);
+  assert.notEqual(await hashImage(pixels, 4, 16), hash);
+  pixels[0] ^= 1;
+  assert.notEqual(await hashImage(pixels, 8, 8), hash);
+});
+
+test("sprites are known by their names", () => {
+  assert.deepEqual(parseSpriteName('a/b.png#32x16'), { file: 'a/b.png', tile: { width: 32, height: 16 } });
+  assert.deepEqual(parseSpriteName('a/b.32x16.png'), { file: 'a/b.32x16.png', tile: { width: 32, height: 16 } });
+  assert.deepEqual(parseSpriteName('a/b32x16.png'), { file: 'a/b32x16.png', tile: null });
+  assert.deepEqual(parseSpriteName('photo#3.png'), { file: 'photo#3.png', tile: null });
+  assert.throws(() => parseSpriteName('a.png#0x8'), { code: 'INVALID_ARGUMENT' });
+});
+
+test('tiles are counted by the header and cut row by row', () => {
+  const tiles = [0, 1, 2, 3, 4, 5].map((seed) => noise(seed, 4));
+  const bytes = encodeSprite(tiles, 4, 3);
+  assert.deepEqual(pngSize(bytes), { width: 12, height: 8 });
+  assert.equal(countTiles('s', bytes, { width: 4, height: 4 }), 6);
+  assert.throws(() => countTiles('s', bytes, { width: 5, height: 4 }), { code: 'MISMATCH' });
+  assert.throws(() => countTiles('s', new Uint8Array(30), { width: 4, height: 4 }), { code: 'MALFORMED' });
+  const sheet = { pixels: new Uint8Array(3 * 12 * 8), width: 12, height: 8 };
+  tiles.forEach((tile, i) => {
+    for (let y = 0; y < 4; ++y)
+      sheet.pixels.set(tile.subarray(12 * y, 12 * y + 12), 3 * (((i / 3 | 0) * 4 + y) * 12 + (i % 3) * 4));
+  });
+  tiles.forEach((tile, i) => assert.deepEqual(cutTile(sheet, { width: 4, height: 4 }, i).pixels, tile));
+});
+
+test('a subset is balanced between classes, the same for a seed, and another for another', () => {
+  const items = ['a', 'b', 'c'].flatMap((group, g) => Array.from({ length: 10 * (g + 1) }, (_, i) => ({ group, i })));
+  const order = balancedOrder(items, 1);
+  assert.equal(new Set(order).size, 60);
+  for (const count of [3, 9, 30]) {
+    const counts = ['a', 'b', 'c'].map((group) => order.slice(0, count).filter((item) => item.group === group).length);
+    assert.deepEqual(counts, [count / 3, count / 3, count / 3]);
+  }
+  assert.deepEqual(balancedOrder(items, 1), order);
+  assert.notDeepEqual(balancedOrder(items, 2), order);
+  const { kept, held } = holdOut(items, 0.2, 1);
+  assert.equal(held.length, 12);
+  assert.equal(new Set([...kept, ...held]).size, 60);
+});
+
+test('the variant asked for is the variant chosen', () => {
+  assert.equal(supports('simd'), true);
+  assert.equal(chooseVariant('simd'), 'simd');
+  assert.equal(chooseVariant('auto'), supports('relaxed') ? 'relaxed' : 'simd');
+  assert.throws(() => chooseVariant('scalar'), { code: 'INVALID_ARGUMENT' });
+});
+
+test('taps are written name=KIND, and a name may hold an equals sign', () => {
+  assert.deepEqual(parseLayers(['a', 'b=cls', 'c=d']), [{ name: 'a', pool: 'sum' }, { name: 'b', pool: 'cls' }, { name: 'c=d', pool: 'sum' }]);
+  assert.deepEqual(parseLayers('auto'), []);
+});
+
+test('safetensors: length, header, numbers at a multiple of 8', () => {
+  const tensors = [
+    { name: 'é.z', shape: [2, 2], rows: [Float32Array.of(1, 2), Float32Array.of(3, 4)] },
+    { name: 'w', shape: [1], rows: [Float32Array.of(5)] },
+  ];
+  const bytes = Buffer.concat([...safetensors(tensors, { a: 'b' })]);
+  const length = Number(bytes.readBigUInt64LE(0));
+  assert.equal((8 + length) % 8, 0);
+  const header = JSON.parse(bytes.subarray(8, 8 + length).toString('utf8'));
+  assert.deepEqual(header['é.z'], { dtype: 'F32', shape: [2, 2], data_offsets: [0, 16] });
+  assert.deepEqual(header.w.data_offsets, [16, 20]);
+  assert.equal(bytes.length, 8 + length + 20);
+  assert.equal(bytes.readFloatLE(8 + length + 12), 4);
+  assert.throws(() => [...safetensors([{ name: 'w', shape: [2], rows: [Float32Array.of(5)] }], {})]);
+});
+
+test('a table keeps to its widths, and cuts the end of text that says less', () => {
+  assert.equal(fit('abcdef', { title: '', width: 4 }), 'abc…');
+  assert.equal(fit('abcdef', { title: '', width: 4, cut: 'start' }), '…def');
+  assert.equal(fit('ab', { title: '', width: 4, align: 'right' }), '  ab');
+  const text = table([{ title: 'x', width: 3 }, { title: 'y', width: 2, align: 'right' }], [['a', '1'], ['long', '22']]);
+  assert.equal(text, 'x     y\na     1\nlo…  22\n');
+});
+
+test('a PNG of the helpers is one', () => {
+  assert.deepEqual(pngSize(encodePng(noise(1), 8, 8)), { width: 8, height: 8 });
+});

@@ -1,0 +1,161 @@
+// The pool's promises, with workers that are told what to do: order, back-pressure, and what a crash costs.
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { NacError, packError, unpackError } from '../../wasm/js/error.js';
+import { Pool, inOrder } from '../../wasm/js/pool.js';
+
+const soon = (milliseconds = 1) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+/** A worker host whose workers answer `task.say`, crash at 'crash', fail at 'fail', trap at 'trap'; and a log of what they did. */
+function fakeHost({ failStart = () => false } = {}) {
+  const log = { started: 0, closed: 0, busy: 0, most: 0 };
+  const createWorker = ({ message, failure }) => {
+    const number = ++log.started;
+    let open = true;
+    const answer = (data) => open && message(data);
+    return {
+      post: async ({ setup, id, task }) => {
+        if (setup) {
+          await soon();
+          return answer(failStart(number) ? { failed: packError(new NacError('MALFORMED', 'bad model')) } : { ready: { number } });
+        }
+        log.most = Math.max(log.most, ++log.busy);
+        await soon(task.wait ?? 1);
+        --log.busy;
+        if (task.say === 'crash') return open && failure('it fell over');
+        if (task.say === 'trap') return answer({ id, broken: true, error: packError(new Error('unreachable')) });
+        if (task.say === 'fail') return answer({ id, error: packError(new NacError('UNSUPPORTED', 'a GIF')) });
+        return answer({ id, result: task.say });
+      },
+      close: () => {
+        open = false;
+        ++log.closed;
+      },
+    };
+  };
+  return { createWorker, log };
+}
+
+test('tasks are spread over at most `size` workers, which are started when needed', async () => {
+  const { createWorker, log } = fakeHost();
+  const pool = new Pool(createWorker, {}, 3);
+  await pool.ready;
+  assert.equal(await pool.run({ say: 1 }), 1);
+  assert.equal(log.started, 1);
+  const answers = await Promise.all(Array.from({ length: 20 }, (_, say) => pool.run({ say, wait: 3 })));
+  assert.deepEqual(answers, Array.from({ length: 20 }, (_, i) => i));
+  assert.equal(log.started, 3);
+  assert.equal(log.most, 3);
+  pool.close();
+  assert.equal(log.closed, 3);
+});
+
+for (const how of ['crash', 'trap'])
+  test(`a worker's ${how} costs the task it had, and no other`, async () => {
+    const { createWorker, log } = fakeHost();
+    const pool = new Pool(createWorker, {}, 1);
+    const answers = await Promise.allSettled(['a', how, 'b', 'c'].map((say) => pool.run({ say })));
+    assert.deepEqual(answers.map(({ status }) => status), ['fulfilled', 'rejected', 'fulfilled', 'fulfilled']);
+    assert.equal(answers[1].reason.code, 'WORKER_FAILED');
+    assert.equal(log.started, 2);
+    pool.close();
+  });
+
+test("an image's own error leaves the worker at work", async () => {
+  const { createWorker, log } = fakeHost();
+  const pool = new Pool(createWorker, {}, 1);
+  await assert.rejects(pool.run({ say: 'fail' }), { name: 'NacError', code: 'UNSUPPORTED', message: 'a GIF' });
+  assert.equal(await pool.run({ say: 'after' }), 'after');
+  assert.equal(log.started, 1);
+  pool.close();
+});
+
+test('a worker that cannot start fails everything when it is the first, and nothing when others work', async () => {
+  const first = fakeHost({ failStart: () => true });
+  const broken = new Pool(first.createWorker, {}, 2);
+  await assert.rejects(broken.run({ say: 1 }), { code: 'MALFORMED' });
+  await assert.rejects(broken.ready, { code: 'MALFORMED' });
+  await assert.rejects(broken.run({ say: 2 }), { code: 'MALFORMED' });
+
+  const second = fakeHost({ failStart: (number) => number > 1 });
+  const pool = new Pool(second.createWorker, {}, 4);
+  await pool.ready;
+  const answers = await Promise.all([1, 2, 3, 4, 5, 6].map((say) => pool.run({ say, wait: 4 })));
+  assert.deepEqual(answers, [1, 2, 3, 4, 5, 6]);
+  pool.close();
+});
+
+test('an aborted task is rejected with the reason, waiting or begun', async () => {
+  const { createWorker } = fakeHost();
+  const pool = new Pool(createWorker, {}, 1);
+  await pool.ready;
+  const control = new AbortController();
+  const begun = pool.run({ say: 1, wait: 20 }, { signal: control.signal });
+  const waiting = pool.run({ say: 2 }, { signal: control.signal });
+  const other = pool.run({ say: 3 });
+  control.abort(new Error('enough'));
+  await assert.rejects(begun, { message: 'enough' });
+  await assert.rejects(waiting, { message: 'enough' });
+  await assert.rejects(pool.run({ say: 4 }, { signal: control.signal }), { message: 'enough' });
+  assert.equal(await other, 3);
+  pool.close();
+});
+
+test('close fails what is not done', async () => {
+  const { createWorker, log } = fakeHost();
+  const pool = new Pool(createWorker, {}, 1);
+  const tasks = [pool.run({ say: 1, wait: 50 }), pool.run({ say: 2 })];
+  await soon(5);
+  pool.close();
+  for (const task of tasks) await assert.rejects(task, { code: 'CLOSED' });
+  await assert.rejects(pool.run({ say: 3 }), { code: 'CLOSED' });
+  assert.equal(log.closed, 1);
+});
+
+test('inOrder keeps the order, however long each takes, and takes no item before there is room', async () => {
+  let taken = 0;
+  let under = 0;
+  let most = 0;
+  const source = (function* () {
+    for (let i = 0; i < 12; ++i) {
+      ++taken;
+      yield i;
+    }
+  })();
+  const work = async (i) => {
+    most = Math.max(most, ++under);
+    await soon((12 - i) % 5);
+    --under;
+    return i;
+  };
+  const seen = [];
+  for await (const i of inOrder(source, work, 3)) {
+    seen.push(i);
+    assert.ok(taken <= seen.length + 3, `${taken} items were taken when ${seen.length} had been handed over`);
+  }
+  assert.deepEqual(seen, Array.from({ length: 12 }, (_, i) => i));
+  assert.equal(most, 3);
+});
+
+test('inOrder hands over an error in its turn, and leaving early ends it', async () => {
+  const seen = [];
+  const failing = async (i) => {
+    if (i === 2) throw new Error('two');
+    return i;
+  };
+  await assert.rejects(async () => {
+    for await (const i of inOrder([0, 1, 2, 3], failing, 4)) seen.push(i);
+  }, { message: 'two' });
+  assert.deepEqual(seen, [0, 1]);
+  for await (const i of inOrder([5, 6, 7], async (value) => value, 2)) {
+    assert.equal(i, 5);
+    break;
+  }
+});
+
+test('errors keep their code across a worker boundary', () => {
+  const error = unpackError(structuredClone(packError(new NacError('MISMATCH', 'not this one'))));
+  assert.ok(error instanceof NacError);
+  assert.equal(error.code, 'MISMATCH');
+  assert.equal(unpackError(packError(new DOMException('stop', 'AbortError'))).name, 'AbortError');
+});
