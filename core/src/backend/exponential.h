@@ -1,5 +1,5 @@
 /* exponential.h - exp and erf without branches and calls, so that loops over them become vectors. libm's take 10 to 20 times
- * as long in wasm. Errors are tested against libm in tests/unit/test_backend_loops.c. */
+ * as long in wasm. Errors are tested against libm in tests/unit/test_backend_elementwise.c. */
 #ifndef NAC_EXPONENTIAL_H
 #define NAC_EXPONENTIAL_H
 

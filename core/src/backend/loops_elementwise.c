@@ -131,7 +131,10 @@ static void clamp_gradient(const nac_graph *graph, const nac_node *node) {
     const float *y = graph->values[node->inputs[0]].data, *dy = graph->values[node->inputs[1]].data;
     float *restrict dx = graph->values[node->output].data, low = node->min, high = node->max;
     size_t count = nac_elements(&graph->values[node->output].shape);
-    for (size_t i = 0; i < count; ++i) dx[i] = ((y[i] > low) & (y[i] < high)) ? dy[i] : 0;
+    for (size_t i = 0; i < count; ++i) {
+        float v = y[i], d = dy[i]; /* read whether it is used or not: a load under a condition keeps the loop scalar, 5 times slower */
+        dx[i] = ((v > low) & (v < high)) ? d : 0;
+    }
 }
 
 #define UNARY_LOOP(EXPRESSION) \

@@ -28,7 +28,10 @@ static void unary_gradient(const nac_graph *graph, const nac_node *node) {
     size_t count = nac_elements(&graph->values[node->output].shape);
     switch (node->u.unary.kind) {
     case NAC_UNARY_CLAMP:
-        for (size_t i = 0; i < count; ++i) dx[i] = ((x[i] > a) & (x[i] < b)) ? dy[i] : 0; /* 0, where dy may be infinite */
+        for (size_t i = 0; i < count; ++i) {
+            float v = x[i], d = dy[i];
+            dx[i] = ((v > a) & (v < b)) ? d : 0; /* not d * 0, where d may be infinite */
+        }
         break;
     case NAC_UNARY_LEAKY_RELU: GRADIENT_LOOP(v > 0 ? 1 : a);
     case NAC_UNARY_ELU: GRADIENT_LOOP(v > 0 ? 1 : a * nac_expf(v));

@@ -99,9 +99,9 @@ static void average_pool_gradient(const nac_graph *graph, const nac_node *node) 
 /* `rest` holds what no tap has taken yet: the first tap that equals the maximum takes dy, later ones find 0. */
 static void give_to_maximum(float *restrict dx, float *restrict rest, const float *restrict x, const float *restrict y, size_t C) {
     for (size_t c = 0; c < C; ++c) {
-        float taken = x[c] == y[c] ? rest[c] : 0;
+        float r = rest[c], taken = x[c] == y[c] ? r : 0;
         dx[c] += taken;
-        rest[c] = x[c] == y[c] ? 0 : rest[c];
+        rest[c] = x[c] == y[c] ? 0 : r;
     }
 }
 

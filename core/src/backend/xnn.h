@@ -43,6 +43,12 @@ enum xnn_status nac_prepare_max_pool(const nac_graph *graph, const nac_node *nod
 
 enum { NAC_XNN_NOT_MINE = xnn_status_unsupported_parameter };
 
+/* What a create function really did: XNNPACK reports success, without an operator, when memory runs out for the zeros that
+ * padding is read from. */
+static inline enum xnn_status nac_created(enum xnn_status status, const nac_kernel *kernel) {
+    return status == xnn_status_success && !kernel->operation ? xnn_status_out_of_memory : status;
+}
+
 static inline const nac_value *nac_input(const nac_graph *graph, const nac_node *node, int slot) {
     return slot < node->input_count && node->inputs[slot] != NAC_NONE ? &graph->values[node->inputs[slot]] : NULL;
 }

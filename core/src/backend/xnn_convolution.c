@@ -41,6 +41,7 @@ static enum xnn_status create_convolution(nac_kernel *kernel, const problem *p, 
         (uint32_t)v->stride_h, (uint32_t)v->stride_w, (uint32_t)v->dilation_h, (uint32_t)v->dilation_w, (uint32_t)p->groups,
         (size_t)(p->Ci / p->groups), (size_t)(p->Co / p->groups), (size_t)p->Ci, (size_t)p->Co, w, bias, min, max, 0, NULL, NULL,
         &kernel->operation);
+    status = nac_created(status, kernel);
     if (status != xnn_status_success) return status;
     size_t alignment, out_h, out_w;
     status = xnn_reshape_convolution2d_nhwc_f32(kernel->operation, (size_t)p->N, (size_t)p->H, (size_t)p->W, &kernel->workspace_size,
@@ -171,6 +172,7 @@ static enum xnn_status create_deconvolution(nac_kernel *kernel, const problem *p
         (uint32_t)p->groups, (size_t)(p->Co / p->groups), (size_t)(p->Ci / p->groups), (size_t)p->Co, (size_t)p->Ci, w, NULL,
         -INFINITY, INFINITY, 0, NULL, NULL, &kernel->operation);
     nac_free(w);
+    status = nac_created(status, kernel);
     if (status != xnn_status_success) return status;
     size_t out_h, out_w;
     status = xnn_reshape_deconvolution2d_nhwc_f32(kernel->operation, (size_t)p->N, (size_t)p->OH, (size_t)p->OW, (uint32_t)rows,
