@@ -5,10 +5,10 @@
 #include "onnx/reader.h"
 
 /* The five typed fields; each data type keeps its numbers in one of them, or in raw_data. */
-typedef enum field { FLOAT_DATA, INT32_DATA, INT64_DATA, DOUBLE_DATA, UINT64_DATA, FIELD_COUNT } field;
+typedef enum typed_data { FLOAT_DATA, INT32_DATA, INT64_DATA, DOUBLE_DATA, UINT64_DATA, FIELD_COUNT } typed_data;
 
 /* Field and bytes of an element in raw_data; size 0: not a number. */
-static size_t element_size(int data_type, field *typed) {
+static size_t element_size(int data_type, typed_data *typed) {
     switch (data_type) {
     case NAC_ONNX_FLOAT: *typed = FLOAT_DATA; return 4;
     case NAC_ONNX_DOUBLE: *typed = DOUBLE_DATA; return 8;
@@ -28,7 +28,7 @@ static size_t element_size(int data_type, field *typed) {
 }
 
 bool nac_onnx_tensor_is_number(const nac_onnx_tensor *tensor) {
-    field typed;
+    typed_data typed;
     return element_size(tensor->data_type, &typed) != 0;
 }
 
@@ -106,7 +106,7 @@ static void put(sink *to, size_t at, uint64_t bits) {
 
 typedef struct numbers_field {
     sink *to;
-    field typed;
+    typed_data typed;
 } numbers_field;
 
 /* Packed, nanopb calls this with a stretch of numbers; unpacked, with one at a time. */
@@ -170,7 +170,7 @@ static bool read_raw(pb_istream_t *stream, const pb_field_t *field_, void **arg)
     return field->bytes && pb_read(stream, NULL, stream->bytes_left);
 }
 
-static pb_callback_t *typed_callback(onnx_TensorProto *message, field typed) {
+static pb_callback_t *typed_callback(onnx_TensorProto *message, typed_data typed) {
     switch (typed) {
     case FLOAT_DATA: return &message->float_data;
     case INT32_DATA: return &message->int32_data;
@@ -189,8 +189,8 @@ bool nac_read_tensor(nac_reader *reader, const uint8_t *bytes, size_t size, nac_
     dims_field dims = {reader, tensor};
     numbers_field fields[FIELD_COUNT];
     for (int i = 0; i < FIELD_COUNT; ++i) {
-        fields[i] = (numbers_field){&counted, (field)i};
-        *typed_callback(&message, (field)i) = (pb_callback_t){.funcs.decode = read_numbers, .arg = &fields[i]};
+        fields[i] = (numbers_field){&counted, (typed_data)i};
+        *typed_callback(&message, (typed_data)i) = (pb_callback_t){.funcs.decode = read_numbers, .arg = &fields[i]};
     }
     message.raw_data = (pb_callback_t){.funcs.decode = read_raw, .arg = &raw};
     message.name = nac_text_callback(&name);
@@ -203,7 +203,7 @@ bool nac_read_tensor(nac_reader *reader, const uint8_t *bytes, size_t size, nac_
     if (message.data_location == 1)
         return nac_reader_fail(reader, NAC_UNSUPPORTED,
                                "tensor '%s' keeps its data in another file; save the model with its weights inside", tensor->name);
-    field typed;
+    typed_data typed;
     const size_t element = element_size(tensor->data_type, &typed);
     if (element == 0) return true; /* refused when somebody wants its numbers */
     size_t wanted;
@@ -219,7 +219,7 @@ bool nac_read_tensor(nac_reader *reader, const uint8_t *bytes, size_t size, nac_
 /* ---- Numbers ----------------------------------------------------------------------------------- */
 
 static nac_status copy_numbers(const nac_onnx_tensor *tensor, sink *to, nac_error *error) {
-    field typed;
+    typed_data typed;
     const size_t element = element_size(tensor->data_type, &typed);
     if (element == 0)
         return nac_fail(error, NAC_UNSUPPORTED, "tensor '%s' has data type %d; numbers of this type are not supported", tensor->name,

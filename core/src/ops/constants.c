@@ -152,7 +152,7 @@ nac_status nac_lower_Range(nac_lowering *lowering) {
     }
     const double count = ceil((numbers[1] - numbers[0]) / numbers[2]);
     if (!(count >= 1)) return nac_lower_fail(lowering, NAC_UNSUPPORTED, "a range without elements");
-    if (count > MAX_MADE_UP) return nac_lower_fail(lowering, NAC_LIMIT_EXCEEDED, "a range of %g elements", count);
+    if (count > (double)MAX_MADE_UP) return nac_lower_fail(lowering, NAC_LIMIT_EXCEEDED, "a range of %g elements", count);
     const nac_type type = lowering->graph->values[inputs[0]].type;
     const nac_shape shape = nac_shape_make(1, (const int[]){(int)count});
     NAC_TRY(add(lowering, type, &shape, &value));
