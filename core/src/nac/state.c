@@ -54,7 +54,7 @@ int nac_bin(float s, const double *edges, int M) {
 void nac_bin_map_init(nac_bin_map *map, const double *edges, int M) {
     map->edges = edges;
     map->M = M;
-    map->scale = NAC_BIN_BUCKETS / (edges[M - 1] - edges[0]);
+    map->scale = (double)NAC_BIN_BUCKETS / (edges[M - 1] - edges[0]);
     if (!isfinite(map->scale)) map->scale = 0; /* edges closer than 1e-305: all in one bucket */
     int edge = 1;
     for (int bucket = 0; bucket <= NAC_BIN_BUCKETS; ++bucket) {
