@@ -41,7 +41,7 @@ enum xnn_status nac_prepare_softmax(const nac_graph *graph, const nac_node *node
 enum xnn_status nac_prepare_transpose(const nac_graph *graph, const nac_node *node, nac_kernel *kernel);
 enum xnn_status nac_prepare_max_pool(const nac_graph *graph, const nac_node *node, nac_kernel *kernel);
 
-enum { NAC_XNN_NOT_MINE = xnn_status_unsupported_parameter };
+#define NAC_XNN_NOT_MINE xnn_status_unsupported_parameter
 
 /* What a create function really did: XNNPACK reports success, without an operator, when memory runs out for the zeros that
  * padding is read from. */
