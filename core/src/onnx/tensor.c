@@ -206,12 +206,13 @@ bool nac_read_tensor(nac_reader *reader, const uint8_t *bytes, size_t size, nac_
     typed_data typed;
     const size_t element = element_size(tensor->data_type, &typed);
     if (element == 0) return true; /* refused when somebody wants its numbers */
-    size_t wanted;
-    if (!nac_mul_size(tensor->count, element, &wanted))
-        return nac_reader_fail(reader, NAC_LIMIT_EXCEEDED, "tensor '%s' has more elements than memory can address", tensor->name);
-    if (raw.size > 0 ? raw.size != wanted : counted.counts[typed] != tensor->count)
+    if (raw.size % element != 0)
+        return nac_reader_fail(reader, NAC_MALFORMED, "tensor '%s' has %zu bytes of data, which its elements of %zu bytes do not fill",
+                               tensor->name, raw.size, element);
+    const size_t held = raw.size > 0 ? raw.size / element : counted.counts[typed];
+    if (held != tensor->count)
         return nac_reader_fail(reader, NAC_MALFORMED, "tensor '%s' has %zu elements by its dimensions but %zu by its data", tensor->name,
-                               tensor->count, raw.size > 0 ? raw.size / element : counted.counts[typed]);
+                               tensor->count, held);
     if (raw.size > 0) tensor->raw = raw.bytes;
     return true;
 }
