@@ -72,7 +72,8 @@ def export(network, taps, images, path, opset=13):
                 hook.remove()
             return (logits, *[kept[t] for t in taps])
 
-    torch.onnx.export(Tapped(), images[:1].float(), str(path), opset_version=opset, input_names=["input"], output_names=["logits", *taps],
+    # eval(): the exporter puts the mode back that it found, and a new module is found in training.
+    torch.onnx.export(Tapped().eval(), images[:1].float(), str(path), opset_version=opset, input_names=["input"], output_names=["logits", *taps],
                       dynamic_axes={"input": {0: "N"}, "logits": {0: "N"}}, do_constant_folding=True)
     model = onnx.load(str(path))
     del model.graph.output[1:]

@@ -20,6 +20,8 @@ static const nac_backend backends[] = {
 
 /* Everything of one network under test. */
 typedef struct fixture {
+    const char *name;
+    nac_backend backend;
     golden onnx, expected, input;
     nac_model *model;
     nac_session *session;
@@ -36,7 +38,7 @@ static float tap_alpha(const fixture *f, int tap) { return (float)yyjson_get_num
 
 static fixture open_fixture(const char *name, nac_backend backend, int batch) {
     char path[256];
-    fixture f = {.batch = batch};
+    fixture f = {.name = name, .backend = backend, .batch = batch};
     snprintf(path, sizeof path, "networks/%s.onnx", name);
     f.onnx = golden_read(path);
     snprintf(path, sizeof path, "networks/%s.safetensors", name);
@@ -115,7 +117,7 @@ static void ensure_close(const fixture *f, const char *name, const char *suffix,
         worst = fmax(worst, fabs((double)actual[i] - expected[i]));
         ENSURE(actual[i] == actual[i]);
     }
-    if (worst > TOLERANCE * largest) printf("%s%s: off by %.3g of %.3g\n", name, suffix, worst, largest);
+    if (worst > TOLERANCE * largest) printf("%s, %s backend: %s%s: off by %.3g of %.3g\n", f->name, f->backend == NAC_BACKEND_XNNPACK ? "XNNPACK" : "reference", name, suffix, worst, largest);
     ENSURE(worst <= TOLERANCE * largest);
 }
 
@@ -131,7 +133,7 @@ static void ensure_same_bins(const fixture *f) {
             same += nac_bin(nac_state(z[k], g[k], tap_alpha(f, i)), edges, 50) == nac_bin(nac_state(f->z[i][k], f->g[i][k], tap_alpha(f, i)), edges, 50);
         states += count;
     }
-    if (!(same >= 0.999 * (double)states)) printf("%zu of %zu states in the same bin\n", same, states);
+    if (!((double)same >= 0.999 * (double)states)) printf("%zu of %zu states in the same bin\n", same, states);
     ENSURE((double)same >= 0.999 * (double)states);
 }
 
