@@ -14,10 +14,10 @@ static void add_dims(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *ke
     yyjson_mut_obj_add_val(doc, object, key, array);
 }
 
-/* yyjson's builders return false or NULL once memory is out and take NULL without harm, so one look at the end is enough. */
-static nac_status write_document(yyjson_mut_doc *doc, char **json, nac_error *error) {
+/* Writes and frees the document; failed: as its allocator left it. */
+static nac_status write_document(yyjson_mut_doc *doc, const bool *failed, char **json, nac_error *error) {
     const yyjson_alc allocator = nac_json_allocator();
-    char *text = doc ? yyjson_mut_write_opts(doc, YYJSON_WRITE_NOFLAG, &allocator, NULL, NULL) : NULL;
+    char *text = doc && !*failed ? yyjson_mut_write_opts(doc, YYJSON_WRITE_NOFLAG, &allocator, NULL, NULL) : NULL;
     yyjson_mut_doc_free(doc);
     if (!text) return nac_out_of_memory(error, "a description of the model");
     *json = text;
@@ -27,7 +27,8 @@ static nac_status write_document(yyjson_mut_doc *doc, char **json, nac_error *er
 nac_status nac_session_write_candidates(const nac_graph *graph, char **json, nac_error *error) {
     int *cuts, count;
     NAC_TRY(nac_graph_cut_values(graph, &cuts, &count, error));
-    const yyjson_alc allocator = nac_json_allocator();
+    bool failed;
+    const yyjson_alc allocator = nac_json_watched_allocator(&failed);
     yyjson_mut_doc *doc = yyjson_mut_doc_new(&allocator);
     yyjson_mut_val *array = doc ? yyjson_mut_arr(doc) : NULL;
     if (doc) yyjson_mut_doc_set_root(doc, array);
@@ -40,7 +41,7 @@ nac_status nac_session_write_candidates(const nac_graph *graph, char **json, nac
         add_dims(doc, item, "shape", &shape);
     }
     nac_free(cuts);
-    return write_document(doc, json, error);
+    return write_document(doc, &failed, json, error);
 }
 
 static uint64_t sum_macs(const nac_graph *graph, int first, int last) {
@@ -73,7 +74,8 @@ static void add_nodes(yyjson_mut_doc *doc, yyjson_mut_val *root, const nac_graph
 
 nac_status nac_session_write_info(nac_session *session, nac_error *error) {
     const nac_graph *graph = &session->graph;
-    const yyjson_alc allocator = nac_json_allocator();
+    bool failed;
+    const yyjson_alc allocator = nac_json_watched_allocator(&failed);
     yyjson_mut_doc *doc = yyjson_mut_doc_new(&allocator);
     if (!doc) return nac_out_of_memory(error, "a description of the model");
     yyjson_mut_val *root = yyjson_mut_obj(doc);
@@ -87,5 +89,5 @@ nac_status nac_session_write_info(nac_session *session, nac_error *error) {
     add_taps(doc, root, session);
     yyjson_mut_obj_add_val(doc, root, "candidates", yyjson_mut_raw(doc, session->candidates));
     add_nodes(doc, root, graph);
-    return write_document(doc, &session->info, error);
+    return write_document(doc, &failed, &session->info, error);
 }

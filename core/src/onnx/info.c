@@ -42,11 +42,10 @@ static bool add_operators(yyjson_mut_doc *doc, yyjson_mut_val *root, const nac_m
 }
 
 /* A list of strings in the file's metadata, or null. What else a "labels" entry may hold is somebody else's convention. */
-static void add_labels(yyjson_mut_doc *doc, yyjson_mut_val *root, const nac_reader *reader) {
-    const yyjson_alc allocator = nac_json_allocator();
+static void add_labels(yyjson_mut_doc *doc, yyjson_mut_val *root, const nac_reader *reader, const yyjson_alc *allocator) {
     yyjson_doc *labels = NULL;
     /* yyjson wants bytes it may change only with an in-situ flag; without it the text is copied. */
-    if (reader->labels) labels = yyjson_read_opts((char *)reader->labels, reader->labels_size, 0, &allocator, NULL);
+    if (reader->labels) labels = yyjson_read_opts((char *)reader->labels, reader->labels_size, 0, allocator, NULL);
     yyjson_val *list = labels ? yyjson_doc_get_root(labels) : NULL;
     bool usable = yyjson_is_arr(list);
     size_t i, count;
@@ -59,7 +58,8 @@ static void add_labels(yyjson_mut_doc *doc, yyjson_mut_val *root, const nac_read
 
 nac_status nac_write_model_info(nac_reader *reader) {
     nac_model *model = reader->model;
-    const yyjson_alc allocator = nac_json_allocator();
+    bool failed;
+    const yyjson_alc allocator = nac_json_watched_allocator(&failed);
     yyjson_mut_doc *doc = yyjson_mut_doc_new(&allocator);
     if (!doc) return nac_out_of_memory(reader->error, "the model's description");
     yyjson_mut_val *root = yyjson_mut_obj(doc);
@@ -76,13 +76,13 @@ nac_status nac_write_model_info(nac_reader *reader) {
     add_io(doc, root, "inputs", model, model->inputs, model->input_count);
     add_io(doc, root, "outputs", model, model->outputs, model->output_count);
     bool complete = add_operators(doc, root, model);
-    add_labels(doc, root, reader);
+    add_labels(doc, root, reader, &allocator);
     yyjson_mut_obj_add_arr(doc, root, "unsupported"); /* a model with any is not opened */
     uint64_t parameters = 0;
     for (int t = 0; t < model->tensor_count; ++t)
         if (model->initializers[t] && nac_onnx_tensor_is_float(model->initializers[t])) parameters += model->initializers[t]->count;
     yyjson_mut_obj_add_uint(doc, root, "parameters", parameters);
-    model->info = complete ? yyjson_mut_write_opts(doc, 0, &allocator, NULL, NULL) : NULL;
+    model->info = complete && !failed ? yyjson_mut_write_opts(doc, 0, &allocator, NULL, NULL) : NULL;
     yyjson_mut_doc_free(doc);
     return model->info ? NAC_OK : nac_out_of_memory(reader->error, "the model's description");
 }
