@@ -115,6 +115,7 @@ const fixed = (value, digits = 3) => (value === null ? '-' : value.toFixed(digit
  * @param {import('./shared/terminal.js').Terminal} terminal
  */
 function toTable(results, terminal) {
+  if (results.length === 0) return '';
   /** @type {import('./shared/terminal.js').Column[]} */
   const columns = [
     { title: 'file', width: 32, cut: 'start' },
@@ -144,7 +145,6 @@ function toExplanation({ file, explanation, layers }) {
 
 /** @param {any[]} results */
 function toSummary(results) {
-  if (results.length === 0) return '';
   const out = results.filter(({ verdict }) => verdict === 'out').length;
   const times = results.map(({ ms }) => ms.decode + ms.preprocess + ms.forward + ms.backward + ms.score).sort((a, b) => a - b);
   const median = times[times.length >> 1].toFixed(1);

@@ -56,6 +56,8 @@ export class Runner {
     this.#engine = engine;
     this.#setup = setup;
     const { profile, sha256, names } = setup;
+    // First of all: of a file that is no model, the profile's mismatch is not what there is to say.
+    this.#model = naming(names?.model, () => engine.openModel(setup.model));
     if (profile)
       this.#profile = naming(names?.profile, () => {
         const opened = engine.openProfile(profile);
@@ -64,7 +66,6 @@ export class Runner {
       });
     const preprocess = this.#profile?.metadata('preprocess') ?? setup.preprocess;
     if (preprocess) this.#preprocess = engine.preprocess(preprocess);
-    this.#model = naming(names?.model, () => engine.openModel(setup.model));
     const { info } = this.#model;
     this.modelInfo = info;
     this.#labels = this.#profile?.metadata('labels') ?? (Array.isArray(info.labels) ? info.labels : undefined);

@@ -43,9 +43,9 @@ function toError(name, error) {
  * @param {(file: string, error: Error) => void} onError
  */
 async function listPath(name, onError) {
-  const found = await stat(name).catch(() => null);
-  if (found?.isDirectory()) return listFolder(name, onError);
-  return listFile(name, undefined);
+  const found = await stat(name).catch((error) => error);
+  if (found instanceof Error && !parseSpriteName(name).tile) throw found;
+  return !(found instanceof Error) && found.isDirectory() ? listFolder(name, onError) : listFile(name, undefined);
 }
 
 /**

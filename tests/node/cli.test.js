@@ -1,0 +1,323 @@
+// The command's contract: what is on which stream, which exit code, which schema.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import test, { after, before } from 'node:test';
+import { PNG } from 'pngjs';
+import { NAC, nac } from './helpers/cli.js';
+import { makeEngine } from './helpers/engine.js';
+import { runTiny, tinyModel } from './helpers/onnx.js';
+import { LABELS, makeScene, noise } from './helpers/scene.js';
+
+let scene;
+let file;
+const LAYERS = 'features,stage2,stage1';
+
+before(async () => {
+  scene = makeScene();
+  ({ file } = scene);
+  const made = await nac('profile', '--model', file('tiny.onnx'), '--id', file('id'), '--holdout', file('held'), '--layers', LAYERS,
+    '--preset', file('preset.json'), '--out', file('tiny.safetensors'));
+  assert.equal(made.code, 0, made.stderr);
+  assert.equal(made.stdout, '');
+});
+after(() => scene.remove());
+
+/** Tensors of a safetensors file. */
+function readTensors(name) {
+  const bytes = readFileSync(name);
+  const length = Number(bytes.readBigUInt64LE(0));
+  const { __metadata__, ...header } = JSON.parse(bytes.subarray(8, 8 + length));
+  return Object.fromEntries(Object.entries(header).map(([key, { dtype, shape, data_offsets: [start, end] }]) => {
+    assert.equal(dtype, 'F32');
+    return [key, { shape, values: new Float32Array(bytes.buffer.slice(bytes.byteOffset + 8 + length + start, bytes.byteOffset + 8 + length + end)) }];
+  }));
+}
+
+test('help and mistakes in the command line', async () => {
+  assert.equal((await nac('--help')).code, 0);
+  for (const command of ['score', 'states', 'profile', 'merge', 'eval', 'info', 'serve']) {
+    const { code, stdout, stderr } = await nac(command, '--help');
+    assert.equal(code, 0);
+    assert.match(stdout, new RegExp(`^nac ${command}`));
+    assert.equal(stderr, '');
+    assert.ok(stdout.split('\n').every((line) => line.length <= 130));
+  }
+  const wrong = [
+    [], ['nonsense'], ['score'], ['score', '--bad', 'x.png'], ['score', 'x.png', '--workers', '0'], ['score', 'x.png', '--workers', 'two'],
+    ['score', 'x.png', '--variant', 'scalar'], ['score', 'x.png', '--fail-over', '2'], ['score', 'x.png', '--json', '--csv'],
+    ['states', '--model', 'm', '--out', 'o'], ['states', '--model', 'm', '--out', 'o', '--tensor', 't'],
+    ['states', '--model', 'm', '--out', 'o', '--tensor', 't', '--shape', '1,3,8'], ['profile', '--model', 'm'],
+    ['profile', '--model', 'm', '--id', 'd', '--out', 'o', '--shard', '3/2', '--alpha', '1'], ['profile', '--model', 'm', '--id', 'd', '--out', 'o', '--shard', '1/2'],
+    ['profile', '--model', 'm', '--id', 'd', '--out', 'o', '--layers', 'a,a=cls'], ['merge', '--out', 'o'], ['eval', '--id', 'd', '--ood', 'no-name'], ['info'],
+  ];
+  for (const args of wrong) {
+    const { code, stdout, stderr } = await nac(...args);
+    assert.equal(code, 2, `nac ${args.join(' ')}: ${stderr}`);
+    if (args.length > 0) assert.match(stderr, /^nac: .+\n$/, 'one line');
+    if (args.length > 0) assert.equal(stdout, '');
+  }
+});
+
+test('score --json: one document, schema, order, and nothing on standard error', async () => {
+  const { code, json, stderr } = await nac('score', '--model', file('tiny.onnx'), file('fresh'), file('ood', '3.png'), '--json');
+  assert.equal(code, 0);
+  assert.equal(stderr, '');
+  assert.equal(json.schema, 'nac.scores/1');
+  assert.equal(json.model, file('tiny.onnx'));
+  assert.equal(json.profile, file('tiny.safetensors'));
+  assert.deepEqual(json.errors, []);
+  assert.deepEqual(json.results.map((r) => r.file), [...readdirSync(file('fresh')).sort().map((name) => file('fresh', name)), file('ood', '3.png')]);
+  const keys = ['schema', 'file', 'verdict', 'score', 'threshold', 'pValue', 'label', 'classIndex', 'probability', 'top', 'layers', 'baselines', 'ms', 'decoder', 'variant'];
+  for (const result of json.results) {
+    assert.deepEqual(Object.keys(result).sort(), [...keys].sort());
+    assert.equal(result.schema, 'nac.result/1');
+    assert.ok(['in', 'out'].includes(result.verdict));
+    assert.equal(result.variant, json.variant);
+    assert.deepEqual(Object.keys(result.ms), ['decode', 'preprocess', 'forward', 'backward', 'score']);
+  }
+});
+
+test('one worker and two, folder and sprite: the same scores to the bit', async () => {
+  const run = async (...args) =>
+    (await nac('score', '--model', file('tiny.onnx'), '--json', ...args)).json.results.map(({ score, layers, baselines, probability }) => ({ score, layers, baselines, probability }));
+  const one = await run(file('fresh'), '--workers', '1');
+  assert.equal(one.length, 10);
+  assert.deepEqual(await run(file('fresh'), '--workers', '2'), one);
+  assert.deepEqual(await run(file('fresh.8x8.png'), '--workers', '2'), one);
+  assert.deepEqual(await run(`${file('fresh.8x8.png')}#8x8`), one);
+});
+
+test('both variants run, and agree', async () => {
+  const run = async (variant) => (await nac('score', '--model', file('tiny.onnx'), '--json', file('fresh'), '--variant', variant)).json;
+  const [simd, relaxed] = [await run('simd'), await run('relaxed')];
+  assert.equal(simd.variant, 'simd');
+  assert.equal(relaxed.variant, 'relaxed');
+  // A product that is fused can move a state over an edge, of one neuron in 8 of one layer in three; logits hardly move.
+  simd.results.forEach(({ baselines, score }, i) => {
+    assert.ok(Math.abs(baselines.maxLogit - relaxed.results[i].baselines.maxLogit) < 1e-5);
+    assert.ok(Math.abs(score - relaxed.results[i].score) < 0.1);
+  });
+});
+
+test('an image that cannot be read is reported and skipped, and the exit code is 3', async () => {
+  for (const [name, reason] of [['text.png', /not a JPEG or PNG/], ['cut.png', /truncated/], ['missing.png', /no such file/]]) {
+    const { code, json, stderr } = await nac('score', '--model', file('tiny.onnx'), file('fresh', '2000.png'), file(name), '--json');
+    assert.equal(code, 3);
+    assert.equal(json.results.length, 1);
+    assert.equal(json.errors.length, 1);
+    assert.equal(json.errors[0].file, file(name));
+    assert.match(json.errors[0].message, reason);
+    assert.match(stderr, /^[^\n]+: [^\n]+\n$/);
+    assert.ok(stderr.startsWith(`${file(name)}: `));
+  }
+});
+
+test('bad models and profiles: exit code 3, one line with the file and the reason, nothing on standard output', async () => {
+  writeFileSync(file('cut.safetensors'), readFileSync(file('tiny.safetensors')).subarray(0, 100));
+  const image = file('fresh', '2000.png');
+  for (const [args, pattern] of [
+    [['score', '--model', file('none.onnx'), '--profile', file('tiny.safetensors'), image], /none\.onnx: no such file/],
+    [['score', '--model', file('text.png'), '--profile', file('tiny.safetensors'), image], /text\.png/],
+    [['score', '--model', file('tiny.onnx'), '--profile', file('cut.safetensors'), image], /cut\.safetensors/],
+    [['score', '--model', file('other.onnx'), '--profile', file('tiny.safetensors'), image], /belongs to model/],
+    [['score', '--model', file('tiny.onnx'), file('nothing-here')], /nothing-here/],
+    [['info', file('text.png')], /text\.png/],
+    [['info', file('missing')], /missing: no such file/],
+    [['states', '--model', file('tiny.onnx'), '--layers', 'nowhere', '--preset', file('preset.json'), image, '--out', file('x')], /nowhere/],
+    [['states', '--model', file('tiny.onnx'), '--tensor', file('text.png'), '--shape', '1,3,8,8', '--out', file('x')], /text\.png: 16 bytes/],
+    [['profile', '--model', file('tiny.onnx'), '--id', file('nothing-here'), '--out', file('x')], /nothing-here/],
+    [['merge', file('tiny.safetensors'), file('cut.safetensors'), '--out', file('x')], /cut\.safetensors/],
+    [['serve', file('nothing-here')], /nothing-here/],
+  ]) {
+    const { code, stdout, stderr } = await nac(...args);
+    assert.equal(code, 3, `nac ${args.join(' ')}: ${stderr}`);
+    assert.match(stderr, pattern);
+    assert.equal(stderr.trimEnd().split('\n').at(-1).includes('    at '), false);
+    assert.equal(stdout, '');
+    assert.equal(existsSync(file('x')), false);
+  }
+});
+
+test('--fail-over compares the share of images that are out', async () => {
+  // Half of what is like the held-out images is to be flagged, so that there are both verdicts.
+  const profile = await nac('profile', '--model', file('tiny.onnx'), '--id', file('id'), '--holdout', file('held'), '--layers', LAYERS,
+    '--preset', file('preset.json'), '--false-alarm', '0.5', '--out', file('half'));
+  assert.equal(profile.code, 0);
+  const common = ['score', '--model', file('tiny.onnx'), '--profile', file('half'), file('fresh')];
+  const { json } = await nac(...common, '--json');
+  const share = json.results.filter(({ verdict }) => verdict === 'out').length / json.results.length;
+  assert.ok(share > 0 && share < 1, `a share of ${share} tests nothing`);
+  assert.equal((await nac(...common, '--fail-over', String(share - 0.01))).code, 1);
+  assert.equal((await nac(...common, '--fail-over', String(share))).code, 0);
+});
+
+test('the table fits 80 columns, and the CSV has one line an image', async () => {
+  const { stdout } = await nac('score', '--model', file('tiny.onnx'), file('fresh'));
+  const lines = stdout.trimEnd().split('\n');
+  assert.ok(lines.every((line) => line.length <= 80), stdout);
+  assert.equal(lines.length, 1 + 10 + 2);
+  assert.match(lines.at(-1), /^10 images, \d+ out of distribution/);
+  assert.equal(stdout.includes('\x1b'), false, 'no colour in a pipe');
+  const csv = (await nac('score', '--model', file('tiny.onnx'), file('fresh'), '--csv')).stdout.trimEnd().split('\n');
+  assert.equal(csv.length, 11);
+  const columns = csv[0].split(',');
+  for (const name of ['file', 'verdict', 'score', 'pValue', 'label', 'layer:features', 'ms:forward']) assert.ok(columns.includes(name));
+  assert.ok(csv.slice(1).every((line) => line.split(',').length === columns.length));
+});
+
+test('--explain names neurons and writes heat maps', async () => {
+  const { code, json } = await nac('score', '--model', file('tiny.onnx'), file('fresh', '2000.png'), '--explain', '--out', file('maps'), '--json');
+  assert.equal(code, 0);
+  const { layers } = json.results[0].explanation;
+  assert.deepEqual(layers.map(({ name }) => name), LAYERS.split(','));
+  assert.equal(layers[0].heatMap, null);
+  const png = PNG.sync.read(readFileSync(layers[2].heatMap));
+  assert.deepEqual([png.width, png.height], [256, 256]);
+  assert.equal(readdirSync(file('maps')).length, 2);
+});
+
+test('states of a tensor are what a plain loop computes, in NCHW', async () => {
+  const model = tinyModel({ labels: LABELS });
+  const images = [1, 2, 3].map((seed) => Float32Array.from(noise(seed), (value) => value / 100 - 1));
+  writeFileSync(file('x.f32'), Buffer.concat(images.map((image) => Buffer.from(image.buffer))));
+  const out = file('states.safetensors');
+  const { code, stderr } = await nac('states', '--model', file('tiny.onnx'), '--tensor', file('x.f32'), '--shape', '3,3,8,8', '--layers', 'features,stage2=sum', '--alpha', '2,0.5', '--out', out);
+  assert.equal(code, 0, stderr);
+  const tensors = readTensors(out);
+  assert.deepEqual(Object.keys(tensors).sort(), ['features.g', 'features.x', 'features.z', 'logits', 'stage2.g', 'stage2.x', 'stage2.z']);
+  assert.deepEqual(tensors.logits.shape, [3, 4]);
+  assert.deepEqual(tensors['stage2.z'].shape, [3, 8]);
+  images.forEach((image, n) => {
+    const expected = runTiny(model, image);
+    expected.logits.forEach((value, k) => assert.ok(Math.abs(tensors.logits.values[4 * n + k] - value) < 2e-5));
+    expected.gradient.forEach((value, c) => {
+      assert.ok(Math.abs(tensors['features.g'].values[8 * n + c] - value) < 1e-5);
+      assert.ok(Math.abs(tensors['stage2.z'].values[8 * n + c] - expected.sums[c]) < 1e-4);
+      const x = Math.fround(2 * Math.fround(tensors['features.z'].values[8 * n + c] * tensors['features.g'].values[8 * n + c]));
+      assert.equal(tensors['features.x'].values[8 * n + c], x);
+    });
+  });
+});
+
+test('states of images hold the input, and a model of a fixed batch is run image by image', async () => {
+  writeFileSync(file('fixed.onnx'), tinyModel({ batch: 1, labels: LABELS }).bytes);
+  const outs = [];
+  for (const model of ['tiny', 'fixed']) {
+    const out = file(`${model}.states`);
+    const { code, json } = await nac('states', '--model', file(`${model}.onnx`), file('fresh'), '--preset', file('preset.json'), '--layers', LAYERS, '--out', out, '--json');
+    assert.equal(code, 0);
+    assert.equal(json.images, 10);
+    outs.push(readTensors(out));
+  }
+  assert.deepEqual(outs[1], outs[0]);
+  assert.deepEqual(outs[0].input.shape, [10, 3, 8, 8]);
+  const pixels = noise(2000);
+  outs[0].input.values.slice(0, 192).forEach((value, i) => {
+    const expected = (pixels[(i % 64) * 3 + Math.floor(i / 64)] / 255 - 0.5) / 0.25;
+    assert.ok(Math.abs(value - expected) < 1e-5);
+  });
+});
+
+test('shards merge into the profile of all images, bit for bit', async () => {
+  const common = ['--model', file('tiny.onnx'), '--id', file('id'), '--layers', LAYERS, '--preset', file('preset.json'), '--alpha', '1,0.1,0.1', '--holdout-fraction', '0', '--seed', '3'];
+  for (const shard of ['1/3', '2/3', '3/3']) assert.equal((await nac('profile', ...common, '--shard', shard, '--out', file(`part${shard[0]}`))).code, 0);
+  assert.equal((await nac('profile', ...common, '--out', file('whole'))).code, 0);
+  assert.equal((await nac('merge', file('part1'), file('part2'), file('part3'), '--out', file('merged'))).code, 0);
+  const engine = await makeEngine();
+  const [whole, merged] = ['whole', 'merged'].map((name) => engine.openProfile(readFileSync(file(name))));
+  for (const profile of [whole, merged]) profile.setMetadata('provenance', undefined);
+  assert.equal(merged.images, 24);
+  assert.deepEqual(merged.save(), whole.save());
+  const again = await nac('merge', file('part1'), file('part2'), file('part3'), '--model', file('tiny.onnx'), '--holdout', file('held'), '--out', file('calibrated'), '--json');
+  assert.equal(again.code, 0, again.stderr);
+  assert.ok(again.json.threshold > 0);
+  const other = await nac('merge', file('part1'), file('tiny.safetensors'), '--out', file('no'));
+  assert.equal(other.code, 3);
+  assert.match(other.stderr, /tiny\.safetensors/);
+});
+
+test('a limited profile is balanced, held-out images come from the rest, and it says how it was made', async () => {
+  const { code, json } = await nac('profile', '--model', file('tiny.onnx'), '--id', file('id'), '--limit', '12', '--layers', LAYERS, '--preset', file('preset.json'), '--out', file('limited'), '--json');
+  assert.equal(code, 0);
+  assert.equal(json.images, 12);
+  assert.equal(json.calibration, 3);
+  const info = await nac('info', file('limited'), '--json');
+  assert.equal(info.code, 0);
+  assert.equal(info.json.kind, 'profile');
+  assert.match(info.json.metadata.provenance.command, /^nac profile --model .* --limit 12/);
+  assert.equal(info.json.metadata.model.name, 'tiny.onnx');
+  assert.deepEqual(info.json.metadata.labels, LABELS);
+});
+
+test('eval: metrics with intervals, accuracy, and a refusal of images that the profile knows', async () => {
+  const common = ['--model', file('tiny.onnx'), '--rounds', '50'];
+  const { code, json, stderr } = await nac('eval', ...common, '--id', file('fresh'), '--ood', `stripes=${file('ood')}`, '--json');
+  assert.equal(code, 0, stderr);
+  assert.equal(json.schema, 'nac.eval/1');
+  assert.equal(json.id.images, 10);
+  assert.equal(json.sets[0].name, 'stripes');
+  assert.deepEqual(Object.keys(json.sets[0].methods), ['nac', 'msp', 'energy', 'maxLogit']);
+  for (const method of Object.values(json.sets[0].methods)) {
+    for (const key of ['auroc', 'fpr95', 'fpr95IdPositive', 'auprIn', 'auprOut']) assert.ok(method[key] >= 0 && method[key] <= 1);
+    assert.ok(method.ci.auroc[0] <= method.auroc && method.auroc <= method.ci.auroc[1]);
+  }
+  for (const seen of ['id', 'held']) {
+    const refused = await nac('eval', ...common, '--id', file(seen), '--ood', `stripes=${file('ood')}`);
+    assert.equal(refused.code, 3);
+    assert.match(refused.stderr, seen === 'id' ? /was built on this image/ : /was calibrated on this image/);
+    assert.equal(refused.stdout, '');
+  }
+  const hidden = await nac('eval', ...common, '--id', file('fresh'), '--ood', `known=${file('id')}`);
+  assert.equal(hidden.code, 3);
+  const table = await nac('eval', ...common, '--id', file('fresh'), '--ood', `stripes=${file('ood')}`);
+  assert.ok(table.stdout.split('\n').every((line) => line.length <= 80), table.stdout);
+});
+
+test('info of a model names taps and costs', async () => {
+  const { code, json } = await nac('info', file('tiny.onnx'), '--json');
+  assert.equal(code, 0);
+  assert.equal(json.kind, 'model');
+  assert.deepEqual(json.model.operators, { Conv: 2, Flatten: 1, Gemm: 1, GlobalAveragePool: 1, Relu: 2 });
+  assert.ok(json.session.macsForward > 0);
+  assert.ok(json.session.taps.length > 0);
+  const { stdout } = await nac('info', file('tiny.onnx'));
+  assert.match(stdout, /opset 13/);
+});
+
+test('Ctrl-C ends a run without output that looks whole', async () => {
+  const paths = Array(400).fill(file('id'));
+  const child = spawn(process.execPath, [NAC, 'score', '--model', file('tiny.onnx'), '--json', '--workers', '1', ...paths]);
+  let stdout = '';
+  child.stdout.setEncoding('utf8').on('data', (chunk) => (stdout += chunk));
+  setTimeout(() => child.kill('SIGINT'), 700);
+  const [code] = await once(child, 'close');
+  assert.equal(code, 130);
+  assert.equal(stdout, '');
+});
+
+test('serve: types, folders, and nothing outside its folder', async () => {
+  writeFileSync(file('fresh', 'index.html'), '<p>hello');
+  writeFileSync(file('fresh', 'a.wasm'), 'x');
+  const child = spawn(process.execPath, [NAC, 'serve', file('fresh'), '--port', '0']);
+  const [line] = await once(child.stdout.setEncoding('utf8'), 'data');
+  const address = line.trim();
+  try {
+    assert.match(address, /^http:\/\/127\.0\.0\.1:\d+\/$/);
+    const get = async (name) => fetch(address + name);
+    assert.equal(await (await get('')).text(), '<p>hello');
+    assert.equal((await get('')).headers.get('content-type'), 'text/html; charset=utf-8');
+    assert.equal((await get('a.wasm')).headers.get('content-type'), 'application/wasm');
+    assert.equal((await get('2000.png?x=1')).headers.get('content-type'), 'image/png');
+    assert.equal((await get('none.png')).status, 404);
+    for (const name of ['..%2Ftiny.onnx', '%2e%2e/tiny.onnx', '..%5ctiny.onnx', '%00', '%']) assert.equal((await get(name)).status, 404, name);
+    assert.equal((await fetch(address, { method: 'POST' })).status, 405);
+  } finally {
+    child.kill('SIGINT');
+  }
+  const [code] = await once(child, 'close');
+  assert.equal(code, 0);
+  assert.equal(path.isAbsolute(file('fresh')), true);
+});
