@@ -84,10 +84,10 @@ export function run(what, command, { cwd, env, input = false, onLine } = {}) {
   });
 }
 
-/** A ninja build, with a progress line every ten seconds. */
+/** A ninja build, with a progress line every ten seconds. Goes on after an error as far as it can. */
 export async function ninja(what, folder, targets = []) {
   let last = performance.now();
-  await run(what, ['cmake', '--build', folder, '--parallel', String(jobs), ...(targets.length ? ['--target', ...targets] : [])], {
+  await run(what, ['cmake', '--build', folder, '--parallel', String(jobs), ...(targets.length ? ['--target', ...targets] : []), '--', '-k', '0'], {
     onLine(line) {
       const step = /^\[(\d+)\/(\d+)\]/.exec(line);
       if (!step || performance.now() - last < 10000) return;

@@ -26,7 +26,7 @@ program(async (args) => {
     try {
       count = step === 'node' ? await testNode() : await testPreset(step);
     } catch (error) {
-      // A build that breaks is one failure; what the other steps say is still worth knowing.
+      // A step that cannot run is one failure.
       say(error instanceof SetupError ? error.message : error.stack);
       count = { passed: 0, failed: 1 };
     }
@@ -41,14 +41,21 @@ program(async (args) => {
 async function testPreset(preset) {
   say(`Building ${preset}`);
   await configure(preset);
-  await ninja(preset, path.join(root, 'build', preset));
+  let broken = 0;
+  try {
+    await ninja(preset, path.join(root, 'build', preset));
+  } catch (error) {
+    // One failure, and another for each test program that isn't there. What the rest says is worth knowing.
+    say(error.message);
+    broken = 1;
+  }
   say(`Testing ${preset}`);
-  // ASan's allocations are checked for leaks too; the flags are no-ops for the other presets.
   const { stdout } = spawnSync('ctest', ['--test-dir', `build/${preset}`, '-V', '-j', String(jobs)], {
     cwd: root, encoding: 'utf8', maxBuffer: 1 << 28,
     env: { ...process.env, UBSAN_OPTIONS: 'print_stacktrace=1' },
   });
-  return countCtest(stdout ?? '');
+  const { passed, failed } = countCtest(stdout ?? '');
+  return { passed, failed: failed + broken };
 }
 
 // Every test program ends with its own count ("7: 12 passed, 0 failed"); one that fails without (a crash, a
