@@ -9,7 +9,7 @@ logits are the operator's output, and the gradient at x is its adjoint applied t
 from a formula written here next to the nodes, not from the nodes, so that it is a second opinion on ONNX's meaning.
 
 The file holds x, and for each case NAME.logits, NAME.g and the ONNX file NAME.onnx; metadata "cases" and "refused" list the
-names. Cases of "refused" have no numbers: they must fail with NAC_UNSUPPORTED.
+names. Cases of "refused" have no numbers: they must fail.
 """
 
 import json
@@ -21,7 +21,7 @@ import onnx
 import torch
 import torch.nn.functional as F
 
-from op_case import X, case, files, floats, ints, refuse, refused, t, tensors, weights
+from op_case import C, X, case, files, floats, ints, refuse, refused, t, tensors, weights
 from oracle import save_safetensors
 
 OUT = pathlib.Path(__file__).resolve().parent.parent / "golden" / "ops"
@@ -301,6 +301,20 @@ softmax("softmax_11_last", "Softmax", lambda x: torch.softmax(x, -1), 11, axis=3
 softmax("log_softmax_11", "LogSoftmax", lambda x: torch.log_softmax(x.reshape(6, 30), -1), 11, axis=2)
 # probabilities down to exp(-400): their logarithm would be -inf
 softmax("log_softmax_far", "LogSoftmax", lambda x: torch.log_softmax(x, -1), before=100, axis=-1)
+
+# ---- Against ONNX's rules -------------------------------------------------------------------------
+
+refuse("add_of_other_shape", lambda net: net("Add", "x", weights(4, 1, 1)))
+refuse("conv_of_other_channels", lambda net: net("Conv", "x", weights(4, 2, 3, 3)))
+refuse("conv_of_other_groups", lambda net: net("Conv", "x", weights(4, 3, 3, 3), group=2))
+refuse("conv_of_other_bias", lambda net: net("Conv", "x", weights(4, 3, 3, 3), weights(3)))
+refuse("batch_norm_of_other_channels", lambda net: net("BatchNormalization", "x", SCALE, SHIFT, weights(4), VARIANCE))
+refuse("matmul_of_other_size", lambda net: net("MatMul", "x", weights(5, 4)))
+refuse("gemm_of_other_bias", lambda net: net("Gemm", flat(net), FLAT, weights(3, 7), transB=1))
+refuse("integers_by_zero", lambda net: net("Reshape", "x", net("Div", ints(2, 90), ints(0))))
+refuse("clip_at_nan", lambda net: net("Clip", "x", np.float32("nan")))
+refuse("auto_pad_unknown", lambda net: net("MaxPool", "x", kernel_shape=[2, 2], auto_pad="SAME"))
+refuse("softmax_of_no_axis", lambda net: net("Neg", net("Softmax", "x", axis=4)))
 
 # ---- Small compositions that networks are made of -------------------------------------------------
 

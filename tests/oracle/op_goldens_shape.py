@@ -144,7 +144,7 @@ def filled(net):
 
 
 case("constant_of_shape", filled, lambda x: x + 0.75, 15)
-case("constant_of_shape_default", lambda net: net("Add", "x", net("ConstantOfShape", net("Shape", "x", start=-2, end=-1))), lambda x: x, 15)
+case("constant_of_shape_default", lambda net: net("Add", "x", net("ConstantOfShape", net("Shape", "x", start=-1))), lambda x: x, 15)
 case("range", lambda net: net("Mul", "x", net("Cast", net("Range", np.int64(5), np.int64(-7), np.int64(-2)), to=1)), lambda x: x * t([5, 3, 1, -1, -3, -5]))
 case("range_of_floats", lambda net: net("Mul", "x", net("Range", np.float32(0), np.float32(1.5), np.float32(0.25))), lambda x: x * t([0, 0.25, 0.5, 0.75, 1, 1.25]))
 case("size", lambda net: net("Reshape", "x", net("Concat", ints(2), net("Unsqueeze", net("Div", net("Size", "x"), np.int64(2)), ints(0)), axis=0)), lambda x: x)

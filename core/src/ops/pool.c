@@ -174,12 +174,9 @@ static nac_status image_input(nac_lowering *lowering, int *x, nac_shape *logical
 /* Whether every window of an axis sees at least one element of the input: a maximum or mean over padding alone means nothing. */
 static bool windows_are_filled(int count, int kernel, int stride, int dilation, int before, int size) {
     for (int o = 0; o < count; ++o) {
-        bool filled = false;
-        for (int i = 0; i < kernel && !filled; ++i) {
-            const int at = o * stride - before + i * dilation;
-            filled = at >= 0 && at < size;
-        }
-        if (!filled) return false;
+        const int start = o * stride - before;
+        const int first = start >= 0 ? 0 : (-start - 1) / dilation + 1; /* tap of the kernel that lies at 0 or behind it */
+        if (first >= kernel || start + first * dilation >= size) return false;
     }
     return true;
 }
