@@ -175,12 +175,12 @@ test('memory does not grow over thousands of runs', async () => {
 });
 
 /**
- * Fills the free memory, so that small leaks must grow it: it grows by what is asked for, not by more. 0.8 MB are given back for
- * what a run needs, which 3000 runs that lose 300 bytes each would use up.
+ * Fills the free memory, so that small leaks must grow it: it grows by what is asked for, not by more. 0.2 MB are given back for
+ * what a run needs, which 3000 runs that lose 70 bytes each would use up.
  */
 function fillMemory(engine) {
   const preprocess = engine.preprocess(PREPROCESS);
-  const side = 512;
+  const side = 256;
   const room = [];
   const before = engine.memoryBytes;
   while (engine.memoryBytes === before) room.push(engine.imageFromPixels(new Uint8Array(3 * side * side), side, side, preprocess));
