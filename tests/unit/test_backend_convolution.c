@@ -88,12 +88,13 @@ static void check_many(bool gradient) {
         p.out = case_between(0, 3) ? 1 : case_between(2, 3);
         check(&p);
     }
-    for (int i = 0; i < 30; ++i) { /* depthwise windows of more than 25 taps, summed in several goes */
+    for (int i = 0; i < 200; ++i) { /* depthwise windows that are made four at a time, and some of more taps than are summed at once */
         convolution p = random_convolution(gradient, 7);
         p.groups = case_between(1, 40);
         p.in = p.out = 1;
-        p.H = p.W = 20;
-        p.window.kernel_h = p.window.kernel_w = 7;
+        p.H = case_between(9, 20), p.W = case_between(9, 20);
+        p.window.kernel_w = p.window.kernel_h = case_between(1, 4) * 2 + 1;
+        p.window.stride_w = case_between(1, 2);
         p.window.dilation_h = p.window.dilation_w = 1;
         check(&p);
     }
@@ -151,11 +152,11 @@ static void test_kernels(void) {
     ensure_kernel(p, "xnn convolution, exchanged");
     p.groups = 16, p.in = p.out = 1;
     p.window = (nac_window){3, 3, 1, 1, 1, 1, 1, 1, 1, 1};
-    ensure_kernel(p, "xnn depthwise convolution, turned");
+    ensure_kernel(p, "loop over depthwise windows, turned");
     p.window.stride_h = p.window.stride_w = 2;
-    ensure_kernel(p, "loop over depthwise windows");
+    ensure_kernel(p, "loop over depthwise gradients");
     p.gradient = false;
-    ensure_kernel(p, "xnn depthwise convolution");
+    ensure_kernel(p, "loop over depthwise windows");
 }
 
 int main(void) {

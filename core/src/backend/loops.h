@@ -32,7 +32,13 @@ void nac_loop_clamp(float *data, size_t count, float low, float high);
 /* data[r,n] += row[n]. */
 void nac_loop_add_rows(float *data, const float *row, size_t rows, size_t N);
 
-/* dx [N,H,W,C] of a depthwise convolution with weights w [kh,kw,C]; dy is [N,OH,OW,C]. Any window. */
+/* y [N,OH,OW,C] of a depthwise convolution of x [N,H,W,C] with weights w [kh,kw,C] and bias [C], clamped. Any window. */
+void nac_loop_depthwise(const float *x, const int x_dims[4], const float *w, const float *bias, const nac_window *window, float low, float high,
+                        float *y, const int y_dims[4]);
+
+/* dx [N,H,W,C] of a depthwise convolution with weights w [kh,kw,C]; dy is [N,OH,OW,C]. The window's sides
+ * are at most NAC_DEPTHWISE_MAX. */
+enum { NAC_DEPTHWISE_MAX = 32 };
 void nac_loop_depthwise_gradient(const float *dy, const int dy_dims[4], const float *w, const nac_window *window, float *dx,
                                  const int dx_dims[4]);
 
@@ -42,6 +48,14 @@ void nac_loop_depthwise_gradient(const float *dy, const int dy_dims[4], const fl
 static inline int nac_pad_after(int in, int out, int kernel, int stride, int dilation, int pad_before) {
     int needed = (out - 1) * stride + (kernel - 1) * dilation + 1 - in - pad_before;
     return needed > 0 ? needed : 0;
+}
+
+/* The valid taps of a window along one axis: those k in [*first, *end) with 0 <= start + k * dilation < size. */
+static inline void nac_valid_taps(int start, int kernel, int dilation, int size, int *first, int *end) {
+    *first = start < 0 ? (-start + dilation - 1) / dilation : 0;
+    *end = start >= size ? 0 : (size - 1 - start) / dilation + 1;
+    if (*end > kernel) *end = kernel;
+    if (*end < *first) *end = *first;
 }
 
 #endif

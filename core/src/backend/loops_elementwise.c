@@ -151,8 +151,9 @@ static void unary(const nac_graph *graph, const nac_node *node) {
     switch (node->u.unary.kind) {
     case NAC_UNARY_CLAMP: UNARY_LOOP(clamp(v, a, b));
     case NAC_UNARY_HARD_SIGMOID: UNARY_LOOP(clamp(a * v + b, 0, 1));
-    case NAC_UNARY_ERF: UNARY_LOOP(nac_erff(v));
-    case NAC_UNARY_EXP: UNARY_LOOP(nac_expf(v));
+    case NAC_UNARY_ERF: NAC_FOR_EACH_4(y, x, x, count, nac_erf4(u)); break;
+    case NAC_UNARY_EXP: NAC_FOR_EACH_4(y, x, x, count, nac_exp4(u)); break;
+    case NAC_UNARY_SQRT: UNARY_LOOP(sqrtf(v));
     case NAC_UNARY_ABS: UNARY_LOOP(fabsf(v));
     case NAC_UNARY_NEG: UNARY_LOOP(-v);
     case NAC_UNARY_RECIPROCAL: UNARY_LOOP(1 / v);
@@ -176,6 +177,7 @@ const nac_loop *nac_loop_find_elementwise(const nac_graph *graph, const nac_node
         case NAC_UNARY_HARD_SIGMOID:
         case NAC_UNARY_ERF:
         case NAC_UNARY_EXP:
+        case NAC_UNARY_SQRT:
         case NAC_UNARY_ABS:
         case NAC_UNARY_NEG:
         case NAC_UNARY_RECIPROCAL: return &each;

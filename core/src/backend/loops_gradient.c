@@ -5,14 +5,29 @@
 #include "backend/loops.h"
 
 /* Sigmoid's derivative e / (1 + e)^2 with e = exp(-|x|), which neither overflows nor cancels. */
-static inline float sigmoid_slope(float v) {
-    float e = nac_expf(-fabsf(v)), d = 1 + e;
-    return e / (d * d);
+static inline nac_f4 sigmoid_slope(nac_f4 v) {
+    const nac_f4 e = nac_exp4(-nac_abs4(v)), one = nac_splat4(1), s = one + e;
+    return e / (s * s);
 }
 
-static inline float sigmoid(float v) {
-    float e = nac_expf(-fabsf(v)), d = 1 + e;
-    return v >= 0 ? 1 / d : e / d;
+static inline nac_f4 sigmoid(nac_f4 v) {
+    const nac_f4 e = nac_exp4(-nac_abs4(v)), one = nac_splat4(1);
+    return nac_select4(v < nac_splat4(0), e, one) / (one + e);
+}
+
+static inline nac_f4 elu_slope(nac_f4 v, float a) { return nac_select4(v > nac_splat4(0), nac_splat4(1), nac_splat4(a) * nac_exp4(v)); }
+
+/* Slopes that need an exponential. */
+static void smooth_gradient(const nac_node *node, const float *x, const float *dy, float *dx, size_t count) {
+    switch (node->u.unary.kind) {
+    case NAC_UNARY_ELU: NAC_FOR_EACH_4(dx, x, dy, count, d * elu_slope(u, node->u.unary.a)); break;
+    case NAC_UNARY_SIGMOID: NAC_FOR_EACH_4(dx, x, dy, count, d * sigmoid_slope(u)); break;
+    case NAC_UNARY_TANH: NAC_FOR_EACH_4(dx, x, dy, count, d * (nac_splat4(4) * sigmoid_slope(u + u))); break;
+    case NAC_UNARY_ERF: NAC_FOR_EACH_4(dx, x, dy, count, d * (nac_splat4(1.12837917f) * nac_exp4(-u * u))); break; /* 2 / sqrt(pi) */
+    case NAC_UNARY_EXP: NAC_FOR_EACH_4(dx, x, dy, count, d * nac_exp4(u)); break;
+    case NAC_UNARY_SOFTPLUS: NAC_FOR_EACH_4(dx, x, dy, count, d * sigmoid(u)); break;
+    default: break;
+    }
 }
 
 #define GRADIENT_LOOP(SLOPE) \
@@ -34,20 +49,14 @@ static void unary_gradient(const nac_graph *graph, const nac_node *node) {
         }
         break;
     case NAC_UNARY_LEAKY_RELU: GRADIENT_LOOP(v > 0 ? 1 : a);
-    case NAC_UNARY_ELU: GRADIENT_LOOP(v > 0 ? 1 : a * nac_expf(v));
-    case NAC_UNARY_SIGMOID: GRADIENT_LOOP(sigmoid_slope(v));
     case NAC_UNARY_HARD_SIGMOID: GRADIENT_LOOP(((a * v + b > 0) & (a * v + b < 1)) ? a : 0);
     case NAC_UNARY_HARD_SWISH: GRADIENT_LOOP(v <= -3 ? 0 : v >= 3 ? 1 : v * (1.0f / 3) + 0.5f);
-    case NAC_UNARY_TANH: GRADIENT_LOOP(4 * sigmoid_slope(2 * v));
-    case NAC_UNARY_ERF: GRADIENT_LOOP(1.12837917f * nac_expf(-v * v)); /* 2 / sqrt(pi) */
-    case NAC_UNARY_EXP: GRADIENT_LOOP(nac_expf(v));
     case NAC_UNARY_LOG: GRADIENT_LOOP(1 / v);
     case NAC_UNARY_SQRT: GRADIENT_LOOP(0.5f / sqrtf(v));
     case NAC_UNARY_ABS: GRADIENT_LOOP(v > 0 ? 1 : v < 0 ? -1 : 0);
     case NAC_UNARY_NEG: GRADIENT_LOOP(0 * v - 1);
     case NAC_UNARY_RECIPROCAL: GRADIENT_LOOP(-1 / (v * v));
-    case NAC_UNARY_SOFTPLUS: GRADIENT_LOOP(sigmoid(v));
-    default: break;
+    default: smooth_gradient(node, x, dy, dx, count);
     }
 }
 

@@ -1,17 +1,8 @@
-/* loops_window.c - sliding windows over [N,H,W,C]: pooling, its gradients, and the depthwise gradient. The innermost loop
+/* loops_window.c - sliding windows over [N,H,W,C]: average pooling and the gradients of both poolings. The innermost loop
  * always runs over channels, which lie side by side. */
 #include <string.h>
 
 #include "backend/loops.h"
-#include "backend/simd.h"
-
-/* The valid taps of a window along one axis: those k in [*first, *end) with 0 <= start + k * dilation < size. */
-static void valid_taps(int start, int kernel, int dilation, int size, int *first, int *end) {
-    *first = start < 0 ? (-start + dilation - 1) / dilation : 0;
-    *end = start >= size ? 0 : (size - 1 - start) / dilation + 1;
-    if (*end > kernel) *end = kernel;
-    if (*end < *first) *end = *first;
-}
 
 /* ---- Average pooling ------------------------------------------------------------------------------- */
 
@@ -19,7 +10,7 @@ static void valid_taps(int start, int kernel, int dilation, int size, int *first
 static int divisor(int start, int kernel, int dilation, int size, int pad_after, bool include_pad) {
     int first, end;
     if (!include_pad) {
-        valid_taps(start, kernel, dilation, size, &first, &end);
+        nac_valid_taps(start, kernel, dilation, size, &first, &end);
         return end - first;
     }
     int count = (size + pad_after - 1 - start) / dilation + 1;
@@ -45,11 +36,11 @@ static void average_pool(const nac_graph *graph, const nac_node *node) {
         const float *image = (const float *)x->data + (size_t)n * (size_t)H * (size_t)W * C;
         for (int oy = 0; oy < OH; ++oy) {
             int top = oy * v->stride_h - v->pad_top, y0, y1;
-            valid_taps(top, v->kernel_h, v->dilation_h, H, &y0, &y1);
+            nac_valid_taps(top, v->kernel_h, v->dilation_h, H, &y0, &y1);
             int rows = divisor(top, v->kernel_h, v->dilation_h, H, v->pad_bottom, include_pad);
             for (int ox = 0; ox < OW; ++ox, out += C) {
                 int left = ox * v->stride_w - v->pad_left, x0, x1;
-                valid_taps(left, v->kernel_w, v->dilation_w, W, &x0, &x1);
+                nac_valid_taps(left, v->kernel_w, v->dilation_w, W, &x0, &x1);
                 int count = rows * divisor(left, v->kernel_w, v->dilation_w, W, v->pad_right, include_pad);
                 bool first = true;
                 for (int ky = y0; ky < y1; ++ky)
@@ -79,11 +70,11 @@ static void average_pool_gradient(const nac_graph *graph, const nac_node *node) 
         float *image = (float *)dx->data + (size_t)n * (size_t)H * (size_t)W * C;
         for (int oy = 0; oy < OH; ++oy) {
             int top = oy * v->stride_h - v->pad_top, y0, y1;
-            valid_taps(top, v->kernel_h, v->dilation_h, H, &y0, &y1);
+            nac_valid_taps(top, v->kernel_h, v->dilation_h, H, &y0, &y1);
             int rows = divisor(top, v->kernel_h, v->dilation_h, H, v->pad_bottom, include_pad);
             for (int ox = 0; ox < OW; ++ox, from += C) {
                 int left = ox * v->stride_w - v->pad_left, x0, x1;
-                valid_taps(left, v->kernel_w, v->dilation_w, W, &x0, &x1);
+                nac_valid_taps(left, v->kernel_w, v->dilation_w, W, &x0, &x1);
                 int count = rows * divisor(left, v->kernel_w, v->dilation_w, W, v->pad_right, include_pad);
                 for (int ky = y0; ky < y1; ++ky)
                     for (int kx = x0; kx < x1; ++kx)
@@ -117,10 +108,10 @@ static void max_pool_gradient(const nac_graph *graph, const nac_node *node) {
         size_t image = (size_t)n * (size_t)H * (size_t)W * C;
         for (int oy = 0; oy < OH; ++oy) {
             int top = oy * v->stride_h - v->pad_top, y0, y1;
-            valid_taps(top, v->kernel_h, v->dilation_h, H, &y0, &y1);
+            nac_valid_taps(top, v->kernel_h, v->dilation_h, H, &y0, &y1);
             for (int ox = 0; ox < OW; ++ox, pixel += C) {
                 int left = ox * v->stride_w - v->pad_left, x0, x1;
-                valid_taps(left, v->kernel_w, v->dilation_w, W, &x0, &x1);
+                nac_valid_taps(left, v->kernel_w, v->dilation_w, W, &x0, &x1);
                 for (size_t c = 0; c < C; c += CHUNK) {
                     size_t count = C - c < CHUNK ? C - c : CHUNK;
                     float rest[CHUNK];
@@ -134,67 +125,6 @@ static void max_pool_gradient(const nac_graph *graph, const nac_node *node) {
             }
         }
     }
-}
-
-/* ---- Depthwise gradient ---------------------------------------------------------------------------- */
-
-/* dx[c] = sum over taps of dy[t][c] * w[t][c], the sum in registers; dx[c] is its first summand when `more`. */
-static void sum_taps(float *dx, const float *const *dy, const float *const *w, int taps, size_t C, bool more) {
-    size_t c = 0;
-    for (; c + 8 <= C; c += 8) {
-        nac_f4 a = {0}, b = {0};
-        if (more) a = nac_load4(dx + c), b = nac_load4(dx + c + 4);
-        for (int t = 0; t < taps; ++t) {
-            a = nac_madd4(nac_load4(dy[t] + c), nac_load4(w[t] + c), a);
-            b = nac_madd4(nac_load4(dy[t] + c + 4), nac_load4(w[t] + c + 4), b);
-        }
-        nac_store4(dx + c, a);
-        nac_store4(dx + c + 4, b);
-    }
-    for (; c < C; ++c) {
-        float sum = more ? dx[c] : 0;
-        for (int t = 0; t < taps; ++t) sum += dy[t][c] * w[t][c];
-        dx[c] = sum;
-    }
-}
-
-/* The windows that cover input row i: taps k and their output rows (i + pad - k * dilation) / stride, where that is whole. */
-static int covering(int i, int pad, int kernel, int stride, int dilation, int out, int k, int *row) {
-    for (; k < kernel; ++k) {
-        int at = i + pad - k * dilation;
-        if (at < 0) break;
-        if (at % stride == 0 && at / stride < out) {
-            *row = at / stride;
-            return k;
-        }
-    }
-    return kernel;
-}
-
-void nac_loop_depthwise_gradient(const float *dy, const int dy_dims[4], const float *w, const nac_window *v, float *dx, const int dx_dims[4]) {
-    enum { TAPS = 32 }; /* summed at once; larger windows in several goes */
-    const float *from[TAPS], *weight[TAPS];
-    int N = dx_dims[0], H = dx_dims[1], W = dx_dims[2], OH = dy_dims[1], OW = dy_dims[2];
-    size_t C = (size_t)dx_dims[3];
-    for (int n = 0; n < N; ++n, dy += (size_t)OH * (size_t)OW * C)
-        for (int iy = 0; iy < H; ++iy)
-            for (int ix = 0; ix < W; ++ix, dx += C) {
-                int taps = 0, oy, ox;
-                bool more = false;
-                for (int ky = covering(iy, v->pad_top, v->kernel_h, v->stride_h, v->dilation_h, OH, 0, &oy); ky < v->kernel_h;
-                     ky = covering(iy, v->pad_top, v->kernel_h, v->stride_h, v->dilation_h, OH, ky + 1, &oy))
-                    for (int kx = covering(ix, v->pad_left, v->kernel_w, v->stride_w, v->dilation_w, OW, 0, &ox); kx < v->kernel_w;
-                         kx = covering(ix, v->pad_left, v->kernel_w, v->stride_w, v->dilation_w, OW, kx + 1, &ox)) {
-                        if (taps == TAPS) {
-                            sum_taps(dx, from, weight, taps, C, more);
-                            taps = 0;
-                            more = true;
-                        }
-                        from[taps] = dy + ((size_t)oy * (size_t)OW + (size_t)ox) * C;
-                        weight[taps++] = w + ((size_t)ky * (size_t)v->kernel_w + (size_t)kx) * C;
-                    }
-                sum_taps(dx, from, weight, taps, C, more);
-            }
 }
 
 const nac_loop *nac_loop_find_window(const nac_graph *graph, const nac_node *node) {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 typedef float nac_f4 __attribute__((vector_size(16)));
+typedef int nac_i4 __attribute__((vector_size(16))); /* a comparison of two nac_f4: all bits or none */
 
 static inline nac_f4 nac_load4(const float *from) {
     nac_f4 v;
@@ -15,6 +16,29 @@ static inline nac_f4 nac_load4(const float *from) {
 
 static inline void nac_store4(float *to, nac_f4 v) { memcpy(to, &v, sizeof v); }
 
+static inline nac_f4 nac_splat4(float v) { return (nac_f4){v, v, v, v}; }
+
+static inline nac_f4 nac_select4(nac_i4 which, nac_f4 yes, nac_f4 no) { return (nac_f4)(((nac_i4)yes & which) | ((nac_i4)no & ~which)); }
+
+static inline nac_f4 nac_abs4(nac_f4 v) { return (nac_f4)((nac_i4)v & 0x7fffffff); }
+
+/* v where it is not less (more) than the bound, so NaN stays NaN. */
+static inline nac_f4 nac_max4(nac_f4 v, nac_f4 low) {
+#if defined(__wasm_simd128__)
+    return __builtin_wasm_pmax_f32x4(v, low);
+#else
+    return nac_select4(v < low, low, v);
+#endif
+}
+
+static inline nac_f4 nac_min4(nac_f4 v, nac_f4 high) {
+#if defined(__wasm_simd128__)
+    return __builtin_wasm_pmin_f32x4(v, high);
+#else
+    return nac_select4(v > high, high, v);
+#endif
+}
+
 /* a * b + c; rounded once where the target is relaxed SIMD on a processor with FMA. */
 static inline nac_f4 nac_madd4(nac_f4 a, nac_f4 b, nac_f4 c) {
 #if defined(__wasm_relaxed_simd__)
@@ -23,5 +47,24 @@ static inline nac_f4 nac_madd4(nac_f4 a, nac_f4 b, nac_f4 c) {
     return a * b + c;
 #endif
 }
+
+/* A loop over `count` elements by fours; the last few go through a vector that is padded with zeros, so that an element's result
+ * doesn't depend on its place. `expression` is made of u, four of a, and d, four of b. */
+#define NAC_FOR_EACH_4(y, a, b, count, expression)                                                             \
+    do {                                                                                                       \
+        size_t i_ = 0;                                                                                         \
+        for (; i_ + 4 <= (count); i_ += 4) {                                                                   \
+            const nac_f4 u = nac_load4((a) + i_), d = nac_load4((b) + i_);                                     \
+            (void)d;                                                                                           \
+            nac_store4((y) + i_, (expression));                                                                \
+        }                                                                                                      \
+        if (i_ < (count)) {                                                                                    \
+            nac_f4 u = {0}, d = {0};                                                                           \
+            memcpy(&u, (a) + i_, ((count) - i_) * sizeof(float));                                              \
+            memcpy(&d, (b) + i_, ((count) - i_) * sizeof(float));                                              \
+            const nac_f4 last_ = (expression);                                                                 \
+            memcpy((y) + i_, &last_, ((count) - i_) * sizeof(float));                                          \
+        }                                                                                                      \
+    } while (0)
 
 #endif

@@ -5,9 +5,9 @@
  * multiplications by zero), but not for all of them, so CONV_GRAD is one of
  *   1x1, stride 1      a matrix product: convolution of dy with the exchanged weights
  *   1x1, stride s      the same on the small grid, then spread over the large one (deconvolution: 4 times slower)
- *   depthwise, s = 1   depthwise convolution of dy with the window turned by 180 degrees
- *   depthwise, s > 1   a loop: XNNPACK has no depthwise deconvolution
- *   all others         deconvolution */
+ *   all others         deconvolution
+ * Depthwise convolutions and their gradients are loops of our own (loops_depthwise.c), 3 to 9 times as fast as XNNPACK's; at stride 1
+ * the gradient is the forward loop with the window turned by 180 degrees. */
 #include <math.h>
 #include <string.h>
 
@@ -55,15 +55,45 @@ static enum xnn_status set_up_convolution(nac_kernel *kernel, const nac_graph *g
                                             nac_output_data(graph, node));
 }
 
+/* ---- Depthwise ------------------------------------------------------------------------------------- */
+
+static bool is_depthwise(const problem *p) {
+    return p->groups > 1 && p->Ci == p->groups && p->Co == p->groups && p->window.kernel_h <= NAC_DEPTHWISE_MAX &&
+           p->window.kernel_w <= NAC_DEPTHWISE_MAX;
+}
+
+/* The loops want [kh,kw,C], and behind it the bias [C]. `turned`: the window by 180 degrees. */
+static enum xnn_status copy_depthwise_weights(nac_kernel *kernel, const problem *p, bool turned, const float *bias) {
+    size_t taps = (size_t)(p->window.kernel_h * p->window.kernel_w), C = (size_t)p->Ci;
+    kernel->weights = nac_alloc_array((taps + 1) * C, sizeof(float));
+    if (!kernel->weights) return xnn_status_out_of_memory;
+    for (size_t c = 0; c < C; ++c)
+        for (size_t k = 0; k < taps; ++k) kernel->weights[k * C + c] = p->w[c * taps + (turned ? taps - 1 - k : k)];
+    if (bias) memcpy(kernel->weights + taps * C, bias, C * sizeof(float));
+    return xnn_status_success;
+}
+
+static void run_depthwise(const nac_kernel *kernel, const nac_graph *graph, const nac_node *node) {
+    const nac_value *x = nac_input(graph, node, 0), *y = nac_output(graph, node);
+    const nac_window *v = &node->u.conv.window;
+    const float *bias = kernel->weights + (size_t)(v->kernel_h * v->kernel_w) * (size_t)x->shape.dims[3];
+    nac_loop_depthwise(x->data, x->shape.dims, kernel->weights, bias, v, node->min, node->max, y->data, y->shape.dims);
+}
+
 enum xnn_status nac_prepare_convolution(const nac_graph *graph, const nac_node *node, nac_kernel *kernel) {
     problem p;
     const nac_value *bias = nac_input(graph, node, 2);
     if (!read_problem(graph, node, nac_input(graph, node, 0), nac_output(graph, node), &p)) return NAC_XNN_NOT_MINE;
     if (bias && (!bias->constant || !bias->data)) return NAC_XNN_NOT_MINE;
-    kernel->name = p.groups == 1 ? "xnn convolution" : p.groups == p.Co && p.Co == p.Ci ? "xnn depthwise convolution" : "xnn grouped convolution";
-    kernel->setup = set_up_convolution;
     kernel->clamps = true;
     kernel->packed = 1u << 1 | 1u << 2;
+    if (is_depthwise(&p)) {
+        kernel->name = "loop over depthwise windows";
+        kernel->after = run_depthwise;
+        return copy_depthwise_weights(kernel, &p, false, bias ? bias->data : NULL);
+    }
+    kernel->name = p.groups == 1 ? "xnn convolution" : "xnn grouped convolution";
+    kernel->setup = set_up_convolution;
     return create_convolution(kernel, &p, p.w, bias ? bias->data : NULL, node->min, node->max);
 }
 
@@ -85,19 +115,10 @@ static float *exchange_channels(const problem *p) {
     return result;
 }
 
-/* The convolution that takes a [N,OH,OW,Co] gradient to [N,H,W,Ci] at stride 1. */
-static problem turned(const problem *p) {
-    problem t = *p;
-    t.H = p->OH, t.W = p->OW, t.Ci = p->Co, t.OH = p->H, t.OW = p->W, t.Co = p->Ci;
-    t.window.pad_top = (p->window.kernel_h - 1) * p->window.dilation_h - p->window.pad_top;
-    t.window.pad_left = (p->window.kernel_w - 1) * p->window.dilation_w - p->window.pad_left;
-    return t;
-}
-
+/* dy [N,OH,OW,Co] times [Co,Ci], pixel by pixel. */
 static enum xnn_status create_product(nac_kernel *kernel, const problem *p) {
-    problem t = turned(p);
-    t.window = (nac_window){1, 1, 1, 1, 1, 1, 0, 0, 0, 0};
-    t.OH = t.H, t.OW = t.W;
+    problem t = {.window = {1, 1, 1, 1, 1, 1, 0, 0, 0, 0}, .groups = p->groups, .N = p->N,
+                 .H = p->OH, .W = p->OW, .Ci = p->Co, .OH = p->OH, .OW = p->OW, .Co = p->Ci};
     float *w = exchange_channels(p);
     if (!w) return xnn_status_out_of_memory;
     enum xnn_status status = create_convolution(kernel, &t, w, NULL, -INFINITY, INFINITY);
@@ -124,31 +145,18 @@ static void spread(const nac_kernel *kernel, const nac_graph *graph, const nac_n
         }
 }
 
-static enum xnn_status create_turned_depthwise(nac_kernel *kernel, const problem *p) {
-    problem t = turned(p);
-    size_t taps = (size_t)(p->window.kernel_h * p->window.kernel_w), C = (size_t)p->Ci;
-    float *w = nac_alloc_array(taps * C, sizeof(float));
-    if (!w) return xnn_status_out_of_memory;
-    for (size_t c = 0; c < C; ++c)
-        for (size_t k = 0; k < taps; ++k) w[c * taps + k] = p->w[c * taps + taps - 1 - k];
-    enum xnn_status status = create_convolution(kernel, &t, w, NULL, -INFINITY, INFINITY);
-    nac_free(w);
-    return status;
+static void run_depthwise_gradient(const nac_kernel *kernel, const nac_graph *graph, const nac_node *node) {
+    const nac_value *dy = nac_input(graph, node, 0), *dx = nac_output(graph, node);
+    nac_loop_depthwise_gradient(dy->data, dy->shape.dims, kernel->weights, &node->u.conv.window, dx->data, dx->shape.dims);
 }
 
-static void strided_depthwise(const nac_kernel *kernel, const nac_graph *graph, const nac_node *node) {
-    nac_loop_depthwise_gradient(nac_input_data(graph, node, 0), nac_input(graph, node, 0)->shape.dims, kernel->weights,
-                                &node->u.conv.window, nac_output_data(graph, node), nac_output(graph, node)->shape.dims);
-}
-
-/* The loop wants [kh,kw,C]. */
-static enum xnn_status create_strided_depthwise(nac_kernel *kernel, const problem *p) {
-    size_t taps = (size_t)(p->window.kernel_h * p->window.kernel_w), C = (size_t)p->Ci;
-    kernel->weights = nac_alloc_array(taps * C, sizeof(float));
-    if (!kernel->weights) return xnn_status_out_of_memory;
-    for (size_t c = 0; c < C; ++c)
-        for (size_t k = 0; k < taps; ++k) kernel->weights[k * C + c] = p->w[c * taps + k];
-    return xnn_status_success;
+static void run_turned_depthwise(const nac_kernel *kernel, const nac_graph *graph, const nac_node *node) {
+    const nac_value *dy = nac_input(graph, node, 0), *dx = nac_output(graph, node);
+    nac_window v = node->u.conv.window;
+    v.pad_top = (v.kernel_h - 1) * v.dilation_h - v.pad_top;
+    v.pad_left = (v.kernel_w - 1) * v.dilation_w - v.pad_left;
+    const float *zeros = kernel->weights + (size_t)(v.kernel_h * v.kernel_w) * (size_t)dx->shape.dims[3];
+    nac_loop_depthwise(dy->data, dy->shape.dims, kernel->weights, zeros, &v, -INFINITY, INFINITY, dx->data, dx->shape.dims);
 }
 
 static enum xnn_status set_up_deconvolution(nac_kernel *kernel, const nac_graph *graph, const nac_node *node) {
@@ -188,16 +196,11 @@ enum xnn_status nac_prepare_convolution_gradient(const nac_graph *graph, const n
     bool unit_stride = v->stride_h == 1 && v->stride_w == 1;
     bool pads = v->pad_top || v->pad_left || v->pad_bottom || v->pad_right;
     kernel->packed = 1u << 1;
-    if (p.groups > 1 && p.Ci == p.groups && p.Co == p.groups) {
-        int reach_h = (v->kernel_h - 1) * v->dilation_h, reach_w = (v->kernel_w - 1) * v->dilation_w;
-        if (unit_stride && v->pad_top <= reach_h && v->pad_bottom <= reach_h && v->pad_left <= reach_w && v->pad_right <= reach_w) {
-            kernel->name = "xnn depthwise convolution, turned";
-            kernel->setup = set_up_convolution;
-            return create_turned_depthwise(kernel, &p);
-        }
-        kernel->name = "loop over depthwise windows";
-        kernel->after = strided_depthwise;
-        return create_strided_depthwise(kernel, &p);
+    if (is_depthwise(&p)) {
+        bool turn = unit_stride && v->pad_top <= (v->kernel_h - 1) * v->dilation_h && v->pad_left <= (v->kernel_w - 1) * v->dilation_w;
+        kernel->name = turn ? "loop over depthwise windows, turned" : "loop over depthwise gradients";
+        kernel->after = turn ? run_turned_depthwise : run_depthwise_gradient;
+        return copy_depthwise_weights(kernel, &p, turn, NULL);
     }
     if (v->kernel_h == 1 && v->kernel_w == 1 && !pads) {
         if (unit_stride) {

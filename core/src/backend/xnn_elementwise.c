@@ -6,7 +6,7 @@ static enum xnn_status set_up_unary(nac_kernel *kernel, const nac_graph *graph, 
 }
 
 /* Those whose XNNPACK kernel is as exact as a loop and faster. Clamp, hard sigmoid and the like are one pass over memory
- * either way; exp and erf have no wasm kernel there. */
+ * either way; exp and erf have no wasm kernel there; its square root is 1 ulp off on x86. */
 enum xnn_status nac_prepare_unary(const nac_graph *graph, const nac_node *node, nac_kernel *kernel) {
     union xnn_unary_params parameters = {.clamp = {0}};
     enum xnn_unary_operator kind;
@@ -23,7 +23,6 @@ enum xnn_status nac_prepare_unary(const nac_graph *graph, const nac_node *node, 
     case NAC_UNARY_SIGMOID: kind = xnn_unary_sigmoid; break;
     case NAC_UNARY_HARD_SWISH: kind = xnn_unary_hardswish; break;
     case NAC_UNARY_TANH: kind = xnn_unary_tanh; break;
-    case NAC_UNARY_SQRT: kind = xnn_unary_square_root; break;
     default: return NAC_XNN_NOT_MINE;
     }
     kernel->name = "xnn unary";
