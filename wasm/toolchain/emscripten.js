@@ -19,7 +19,7 @@ const LLVM = '/usr/lib/llvm-19/bin';
 const STAMP = 'unpacked-1';
 const LEFT_OUT = [
   'share/man', 'share/doc', 'share/emscripten/test', 'share/emscripten/docs', 'share/emscripten/media',
-  ...['lto', 'pic', 'lto-pic', 'libGL*', 'libwebgpu*', '*-mt*', '*-ww*', '*asan*', 'libwasmfs*', 'libembind*']
+  ...['lto', 'pic', 'lto-pic', 'libGL-emu*', 'libGL-full*', 'libGL-ofb*', 'libGL-webgl2*', 'libwebgpu*', '*-mt*', '*-ww*', '*asan*', 'libwasmfs*', 'libembind*']
     .map((name) => `share/emscripten/cache/sysroot/lib/wasm32-emscripten/${name}`),
 ].map((name) => `--exclude=./usr/${name}`);
 
@@ -68,6 +68,8 @@ async function privateOne() {
     `CACHE = '${path.join(emscripten, 'cache')}'`,
     '',
   ].join('\n'));
+  // Its scripts are CommonJS; the nearest package.json would else be this repository's, which says "module".
+  writeIfChanged(path.join(emscripten, 'package.json'), '{ "type": "commonjs" }\n');
   const modules = path.join(emscripten, 'node_modules');
   fs.rmSync(modules, { recursive: true, force: true });
   fs.symlinkSync(npm, modules);

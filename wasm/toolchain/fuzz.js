@@ -1,0 +1,40 @@
+// npm run fuzz [-- SECONDS [NAME]]: every fuzz target of tests/fuzz for an equal share of SECONDS (default 60),
+// under AddressSanitizer and UndefinedBehaviorSanitizer. What it learns is kept in .cache/fuzz/<name>; an
+// input that breaks something is written to build/fuzz and ends the run.
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { configure } from './build.js';
+import { cache, ninja, program, root, say, SetupError } from './shell.js';
+import { setUp } from './setup.js';
+import { VARIANTS } from './xnnpack.js';
+
+program(async ([seconds = '60', only]) => {
+  if (!(Number(seconds) > 0)) throw new SetupError(`SECONDS is "${seconds}"; it must be a number above 0.`);
+  await setUp(VARIANTS.filter((variant) => variant === 'asan'), ['asan']);
+  const folder = path.join(root, 'tests/fuzz');
+  const targets = fs.readdirSync(folder).map((file) => path.parse(file))
+    .filter(({ name, ext }) => ext === '.c' && name.startsWith('fuzz_') && (!only || name === `fuzz_${only}`))
+    .map(({ name }) => name);
+  if (targets.length === 0) throw new SetupError(`tests/fuzz has no ${only ? `fuzz_${only}.c` : 'target'}.`);
+  say(`Building ${targets.join(', ')}`);
+  await configure('fuzz');
+  await ninja('fuzz', path.join(root, 'build/fuzz'), targets);
+  for (const target of targets) {
+    const corpus = path.join(cache, 'fuzz', target);
+    fs.mkdirSync(corpus, { recursive: true });
+    const seeds = path.join(folder, `${target}_seeds`);
+    const share = Math.max(1, Math.floor(Number(seconds) / targets.length));
+    say(`${target}: ${share} s`);
+    const { status } = spawnSync(path.join(root, 'build/fuzz/tests', target), [
+      `-max_total_time=${share}`, '-max_len=65536', '-rss_limit_mb=4096', '-timeout=20', '-print_final_stats=1', `-artifact_prefix=${root}/build/fuzz/`,
+      corpus, ...(fs.existsSync(seeds) ? [seeds] : []),
+    ], { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+    if (status !== 0) {
+      say(`${target} found something: the input is in build/fuzz/`);
+      return 1;
+    }
+  }
+  say('Nothing found');
+  return 0;
+});
