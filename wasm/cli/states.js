@@ -1,11 +1,12 @@
 // @ts-check
 /** nac states: the raw material of a score, for checks against another implementation. */
 import { open } from 'node:fs/promises';
-import { openPool, prepareImage } from '../js/detector.js';
+import { openPool } from '../js/detector.js';
 import { parseLayers } from '../js/build.js';
 import { NacError } from '../js/error.js';
 import { host, reasonOf } from '../js/host-node.js';
 import { inOrder } from '../js/pool.js';
+import { collectStates } from '../js/states.js';
 import { RUN_HELP, RUN_OPTIONS, UsageError, layersOf, numbersOf, required, runOptions } from './shared/args.js';
 import { readPreset, writeOutput } from './shared/files.js';
 import { listImages } from './shared/images.js';
@@ -64,23 +65,14 @@ export async function run({ values, paths }, { terminal, signal }) {
   /** @type {any[]} */
   const rows = [];
   try {
-    const decode = (/** @type {Uint8Array} */ bytes) => pool.run({ kind: 'decode', bytes });
-    const one = async (/** @type {any} */ item) => {
-      if (item.tensor) return pool.run({ kind: 'states', ...item }, { signal, transfer: [item.tensor.buffer] });
-      try {
-        const { image, transfer } = await prepareImage(host, item, decode);
-        return await pool.run({ kind: 'states', image, input: true }, { signal, transfer });
-      } catch (error) {
-        signal.throwIfAborted();
-        if (!(error instanceof NacError) || error.code === 'CLOSED') throw error;
-        skipped.add(item.name, error);
-        return null;
-      }
-    };
     let done = 0;
-    for await (const row of inOrder(work.items, one, 2 * pool.size)) {
-      terminal.progress('running', ++done, work.count);
-      if (row) rows.push(row);
+    const onProgress = () => terminal.progress('running', ++done, work.count);
+    if (values.tensor) {
+      const one = (/** @type {any} */ item) => pool.run({ kind: 'states', ...item }, { signal, transfer: [item.tensor.buffer] }).finally(onProgress);
+      for await (const row of inOrder(work.items, one, 2 * pool.size)) rows.push(row);
+    } else {
+      const images = /** @type {any[]} */ (work.items);
+      for await (const { states } of collectStates(host, pool, images, { input: true, signal, onError: skipped.add, onProgress })) rows.push(states);
     }
   } finally {
     terminal.endProgress();
