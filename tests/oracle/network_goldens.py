@@ -104,6 +104,12 @@ NETWORKS = {
 # ---- Goldens -------------------------------------------------------------------------------------
 
 
+def sigmoid(x):
+    """In float32, as the authors' states are: overflows to 0 and saturates at 1."""
+    with np.errstate(over="ignore"):
+        return np.float32(1) / (np.float32(1) + np.exp(-x.astype(np.float32)))
+
+
 def bin_edges(m):
     half = m // 2
     a = np.log(np.linspace(1, math.sqrt(1000), half)) / math.log(1000)
@@ -117,8 +123,7 @@ def nac_scores(states, alphas):
     edges, layers = bin_edges(BINS), []
     for (z, g), alpha in zip(states.values(), alphas):
         x = np.float32(alpha) * (z.numpy().astype(np.float32) * g.numpy().astype(np.float32))
-        with np.errstate(over="ignore"):
-            s = (np.float32(1) / (np.float32(1) + np.exp(-x))).astype(np.float64)
+        s = sigmoid(x).astype(np.float64)
         index = np.searchsorted(edges, s, side="right") - 1
         counts = np.zeros((BINS - 1, s.shape[1]))
         for row in index[:PROFILE_IMAGES]:

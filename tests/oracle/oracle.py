@@ -25,7 +25,9 @@ def save_safetensors(path, tensors, metadata=None):
 
 def randomise(network, images):
     """Random affine batch norms with the statistics of these images, so that activations keep a sane scale."""
-    nn.init.normal_(classifier(network).weight, std=0.5)
+    classifiers = [m for m in network.modules() if isinstance(m, nn.Linear)]
+    if classifiers:
+        nn.init.normal_(classifiers[-1].weight, std=0.5)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.5, 1.5)
@@ -35,10 +37,6 @@ def randomise(network, images):
     with torch.no_grad():
         network(images)
     return network.eval()
-
-
-def classifier(network):
-    return [m for m in network.modules() if isinstance(m, nn.Linear)][-1]
 
 
 def pooled_states(network, taps, images):

@@ -4,8 +4,10 @@
 
 For each: random weights with calibrated batch norms, exported by torch.onnx.export, run by the command line tool on two images, and
 compared with PyTorch in float64. Prints the largest difference over the largest value, for logits, z and g, and
-the share of states in the same of 50 bins. Exits 1 when one is over its limit (logits 1e-4, z and g 1e-4,
-bins 99.9 %). Taps: the outputs of the modules named after each network in TAPS, or else its last stages.
+the share of states in the same of 50 bins; and, in parentheses, how far PyTorch's own float32 is from its float64. That is not
+nothing: where a preactivation lies within a rounding error of 0, float32 and float64 disagree about ReLU's mask, and the gradient
+jumps by a whole path. Exits 1 when logits or z are off by more than 1e-4, or g by more than 1e-4 and more than five times PyTorch's own error,
+or bins by more than 0.1 % and more than five times PyTorch's own share (the flips are few, so their number varies much).
 """
 
 import argparse
@@ -48,11 +50,23 @@ def load_safetensors(path):
 
 def same_bins(a, b):
     """Share of equal bins of sigmoid(alpha x) for 50 edges, alpha chosen so that half of the states lie beyond sigmoid(+-1)."""
-    from network_goldens import bin_edges
+    from network_goldens import bin_edges, sigmoid
 
     alpha = np.float32(1 / max(np.median(np.abs(b)), 1e-30))
-    bins = [np.searchsorted(bin_edges(50), (1 / (1 + np.exp(-(alpha * x.astype(np.float32))))).astype(np.float32), side="right") for x in (a, b)]
+    bins = [np.searchsorted(bin_edges(50), sigmoid(alpha * x), side="right") for x in (a, b)]
     return (bins[0] == bins[1]).mean()
+
+
+def differences(actual, expected):
+    """Largest difference over the largest value, and the share of states that fall in another bin."""
+    relative = lambda a, b: float(np.abs(a - b).max() / max(np.abs(b).max(), 1e-30))
+    taps = expected[1]
+    return {
+        "logits": relative(actual[0], expected[0]),
+        "z": max(relative(actual[1][tap][0], taps[tap][0]) for tap in taps),
+        "g": max(relative(actual[1][tap][1], taps[tap][1]) for tap in taps),
+        "bins": max(1 - same_bins(np.prod(actual[1][tap], axis=0), np.prod(taps[tap], axis=0)) for tap in taps),
+    }
 
 
 def check(name, args, folder):
@@ -64,6 +78,7 @@ def check(name, args, folder):
     network = randomise(getattr(torchvision.models, name)(**options), images)
     export(network, TAPS[family], images, folder / "model.onnx", args.opset)
     images = images[:2]
+    logits32, states32 = pooled_states(network, TAPS[family], images)
     logits, states = pooled_states(network.double(), TAPS[family], images.double())
     images.numpy().tofile(folder / "input.f32")
     command = ["node", str(ROOT / "wasm/cli/nac.js"), "states", "--model", str(folder / "model.onnx"), "--tensor", str(folder / "input.f32"), "--variant", args.variant,
@@ -71,15 +86,13 @@ def check(name, args, folder):
     subprocess.run(command, check=True, stdout=sys.stderr)
     ours = load_safetensors(folder / "out.safetensors")
 
-    relative = lambda actual, expected: np.abs(actual - expected).max() / max(np.abs(expected).max(), 1e-30)
-    errors = {"logits": relative(ours["logits"], logits.numpy()), "z": 0.0, "g": 0.0}
-    equal = []
-    for tap, (z, g) in states.items():
-        errors["z"] = max(errors["z"], relative(ours[f"{tap}.z"], z.numpy()))
-        errors["g"] = max(errors["g"], relative(ours[f"{tap}.g"], g.numpy()))
-        equal.append(same_bins(ours[f"{tap}.x"], (z * g).numpy()))
-    good = all(e <= 1e-4 for e in errors.values()) and min(equal) >= 0.999
-    print(f"{name:20} logits {errors['logits']:.1e}  z {errors['z']:.1e}  g {errors['g']:.1e}  bins {100 * min(equal):6.2f} %  {'ok' if good else 'OVER'}", flush=True)
+    ours = (ours["logits"], {tap: (ours[f"{tap}.z"], ours[f"{tap}.g"]) for tap in states})
+    theirs = (logits32.numpy(), {tap: (z.numpy(), g.numpy()) for tap, (z, g) in states32.items()})
+    exact = (logits.numpy(), {tap: (z.numpy(), g.numpy()) for tap, (z, g) in states.items()})
+    error, own = differences(ours, exact), differences(theirs, exact)
+    good = error["logits"] <= 1e-4 and error["z"] <= 1e-4 and error["g"] <= max(1e-4, 5 * own["g"]) and error["bins"] <= max(1e-3, 5 * own["bins"])
+    columns = "  ".join(f"{key} {error[key]:.1e} ({own[key]:.1e})" for key in error)
+    print(f"{name:20} {columns}  {'ok' if good else 'OVER'}", flush=True)
     return good
 
 

@@ -31,7 +31,7 @@ nac_status nac_graph_append_gradients(nac_graph *graph, nac_graph_tap *taps, int
 enum { NAC_AUTO_TAPS = 4 };
 nac_status nac_graph_auto_taps(const nac_graph *graph, nac_graph_tap taps[NAC_AUTO_TAPS], int *count, nac_error *error);
 
-/* Values that every path from input to logits runs through, in order: what is worth tapping. *values is the caller's to free. */
+/* Values that every path from input to logits runs through, in order, without mere copies: what is worth tapping. *values is the caller's to free. */
 nac_status nac_graph_cut_values(const nac_graph *graph, int **values, int *count, nac_error *error);
 
 /* One block of memory for every tensor that is not a constant: lifetimes from the order of nodes, reuse where they do not overlap,

@@ -17,6 +17,9 @@ static bool *find_ancestors(const nac_graph *graph) {
     return needed;
 }
 
+/* Such a node's output holds its input's numbers: a tap on it says nothing new. */
+static bool only_moves(nac_op op) { return op == NAC_OP_PAD || op == NAC_OP_RESHAPE || op == NAC_OP_TRANSPOSE; }
+
 /* A value is a cut when, once it is computed, nothing computed before it is read again: the number of open values (computed,
  * with readers to come) is then one. Depends on the order of nodes, and any order that can be run is good enough: exporters
  * write a block's branches side by side before the tensor that joins them. */
@@ -43,7 +46,7 @@ nac_status nac_graph_cut_values(const nac_graph *graph, int **values, int *count
             if (--readers[input] == 0) --open;
         }
         ++open;
-        if (open == 1 && node->output != graph->logits) cuts[found++] = node->output;
+        if (open == 1 && node->output != graph->logits && !only_moves(node->op)) cuts[found++] = node->output;
     }
     nac_free(needed);
     nac_free(readers);
