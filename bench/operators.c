@@ -1,6 +1,6 @@
 /* operators.c - speed of the backend's kernels on the shapes that networks have: one line a shape, GFLOP/s or GB/s.
  *
- *   build/wasm-relaxed/bench/operators.cjs [word]     only lines that contain `word`
+ *   build/wasm-relaxed/bench/operators.js [word]     only lines that contain `word`
  *
  * Each kernel runs for at least 0.2 s after a warm-up; the best run counts, since other programs only ever slow one down. */
 #define _POSIX_C_SOURCE 199309L /* clock_gettime: timespec_get has milliseconds in Node */
