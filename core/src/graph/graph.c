@@ -58,8 +58,9 @@ static nac_status grow(void **array, int count, int *capacity, size_t size, cons
     return NAC_OK;
 }
 
-nac_status nac_graph_add_value(nac_graph *graph, const char *name, nac_type type, const nac_shape *shape, nac_layout layout,
+nac_status nac_graph_add_value(nac_graph *graph, const char *name, nac_type type, const nac_shape *given, nac_layout layout,
                                int *value, nac_error *error) {
+    const nac_shape own = *given, *shape = &own; /* it may lie in the array that is about to move */
     if (shape->rank < 0 || shape->rank > NAC_MAX_RANK)
         return nac_fail(error, NAC_UNSUPPORTED, "tensor '%s' has rank %d; at most %d is supported", name ? name : "", shape->rank,
                         NAC_MAX_RANK);

@@ -53,7 +53,7 @@ static int shared_block(const planner *p, int n) {
         const block *b = &p->blocks[p->block_of[input]];
         /* Nobody may read anything of the block after this node; nor, through an alias, may this node's other input be it. */
         if (b->last != n || b->first < 0) continue;
-        const int other = node->inputs[1 - i];
+        const int other = 1 - i < node->input_count ? node->inputs[1 - i] : NAC_NONE;
         if (other != NAC_NONE && other != input && p->block_of[other] == p->block_of[input]) continue;
         return p->block_of[input];
     }
