@@ -2,7 +2,8 @@
  * slower one. They know nothing of XNNPACK.
  *
  * Like the plain loops of ops/ they read and write the `data` of a node's values; unlike those they sum in float32 (in
- * short blocks where the sum is long), and each takes only the cases it is fast for. An output never overlaps an input. */
+ * short blocks where the sum is long), and each takes only the cases it is fast for. Element-wise
+ * loops may write over an input of the output's shape; no other output overlaps an input. */
 #ifndef NAC_LOOPS_H
 #define NAC_LOOPS_H
 

@@ -22,31 +22,34 @@ void nac_loop_add_rows(float *data, const float *row, size_t rows, size_t N) {
 /* ---- Two inputs with broadcasting ------------------------------------------------------------------ */
 
 /* A run of n outputs. A step of 0 repeats that input's one element. */
-typedef void (*run_function)(float *restrict y, const float *a, const float *b, size_t n, size_t step_a, size_t step_b, float low, float high);
+typedef void (*run_function)(float *y, const float *a, const float *b, size_t n, size_t step_a, size_t step_b, float low, float high);
 
-#define RUN_FUNCTION(NAME, EXPRESSION)                                                                                                   \
-    static void NAME(float *restrict y, const float *a, const float *b, size_t n, size_t step_a, size_t step_b, float low, float high) { \
-        if (step_a && step_b) {                                                                                                          \
-            for (size_t i = 0; i < n; ++i) {                                                                                             \
-                float u = a[i], v = b[i];                                                                                                \
-                y[i] = clamp(EXPRESSION, low, high);                                                                                     \
-            }                                                                                                                            \
-        } else if (step_a) {                                                                                                             \
-            float v = *b;                                                                                                                \
-            for (size_t i = 0; i < n; ++i) {                                                                                             \
-                float u = a[i];                                                                                                          \
-                y[i] = clamp(EXPRESSION, low, high);                                                                                     \
-            }                                                                                                                            \
-        } else if (step_b) {                                                                                                             \
-            float u = *a;                                                                                                                \
-            for (size_t i = 0; i < n; ++i) {                                                                                             \
-                float v = b[i];                                                                                                          \
-                y[i] = clamp(EXPRESSION, low, high);                                                                                     \
-            }                                                                                                                            \
-        } else {                                                                                                                         \
-            float u = *a, v = *b, all = clamp(EXPRESSION, low, high);                                                                    \
-            for (size_t i = 0; i < n; ++i) y[i] = all;                                                                                   \
-        }                                                                                                                                \
+#define RUN_FUNCTION(NAME, EXPRESSION)                                                                                         \
+    static void NAME(float *y, const float *a, const float *b, size_t n, size_t step_a, size_t step_b, float low, float high) { \
+        if (step_a && step_b) {                                                                                                \
+            NAC_INDEPENDENT                                                                                                    \
+            for (size_t i = 0; i < n; ++i) {                                                                                   \
+                float u = a[i], v = b[i];                                                                                      \
+                y[i] = clamp(EXPRESSION, low, high);                                                                           \
+            }                                                                                                                  \
+        } else if (step_a) {                                                                                                   \
+            float v = *b;                                                                                                      \
+            NAC_INDEPENDENT                                                                                                    \
+            for (size_t i = 0; i < n; ++i) {                                                                                   \
+                float u = a[i];                                                                                                \
+                y[i] = clamp(EXPRESSION, low, high);                                                                           \
+            }                                                                                                                  \
+        } else if (step_b) {                                                                                                   \
+            float u = *a;                                                                                                      \
+            NAC_INDEPENDENT                                                                                                    \
+            for (size_t i = 0; i < n; ++i) {                                                                                   \
+                float v = b[i];                                                                                                \
+                y[i] = clamp(EXPRESSION, low, high);                                                                           \
+            }                                                                                                                  \
+        } else {                                                                                                               \
+            float u = *a, v = *b, all = clamp(EXPRESSION, low, high);                                                          \
+            for (size_t i = 0; i < n; ++i) y[i] = all;                                                                         \
+        }                                                                                                                      \
     }
 RUN_FUNCTION(run_add, u + v)
 RUN_FUNCTION(run_sub, u - v)
@@ -120,8 +123,9 @@ static void affine(const nac_graph *graph, const nac_node *node) {
     const nac_value *value = &graph->values[node->output];
     size_t C = (size_t)value->shape.dims[value->shape.rank - 1], rows = nac_elements(&value->shape) / C;
     const float *x = graph->values[node->inputs[0]].data, *scale = graph->values[node->inputs[1]].data, *bias = graph->values[node->inputs[2]].data;
-    float *restrict y = value->data, low = node->min, high = node->max;
+    float *y = value->data, low = node->min, high = node->max;
     for (size_t r = 0; r < rows; ++r, x += C, y += C)
+        NAC_INDEPENDENT
         for (size_t c = 0; c < C; ++c) y[c] = clamp(x[c] * scale[c] + bias[c], low, high);
 }
 
@@ -129,8 +133,9 @@ static void affine(const nac_graph *graph, const nac_node *node) {
 
 static void clamp_gradient(const nac_graph *graph, const nac_node *node) {
     const float *y = graph->values[node->inputs[0]].data, *dy = graph->values[node->inputs[1]].data;
-    float *restrict dx = graph->values[node->output].data, low = node->min, high = node->max;
+    float *dx = graph->values[node->output].data, low = node->min, high = node->max;
     size_t count = nac_elements(&graph->values[node->output].shape);
+    NAC_INDEPENDENT
     for (size_t i = 0; i < count; ++i) {
         float v = y[i], d = dy[i]; /* read whether it is used or not: a load under a condition keeps the loop scalar, 5 times slower */
         dx[i] = ((v > low) & (v < high)) ? d : 0;
@@ -138,6 +143,7 @@ static void clamp_gradient(const nac_graph *graph, const nac_node *node) {
 }
 
 #define UNARY_LOOP(EXPRESSION) \
+    NAC_INDEPENDENT \
     for (size_t i = 0; i < count; ++i) { \
         float v = x[i]; \
         y[i] = (EXPRESSION); \
@@ -146,7 +152,7 @@ static void clamp_gradient(const nac_graph *graph, const nac_node *node) {
 
 static void unary(const nac_graph *graph, const nac_node *node) {
     const float *x = graph->values[node->inputs[0]].data, a = node->u.unary.a, b = node->u.unary.b;
-    float *restrict y = graph->values[node->output].data;
+    float *y = graph->values[node->output].data;
     size_t count = nac_elements(&graph->values[node->output].shape);
     switch (node->u.unary.kind) {
     case NAC_UNARY_CLAMP: UNARY_LOOP(clamp(v, a, b));

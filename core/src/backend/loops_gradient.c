@@ -31,6 +31,7 @@ static void smooth_gradient(const nac_node *node, const float *x, const float *d
 }
 
 #define GRADIENT_LOOP(SLOPE) \
+    NAC_INDEPENDENT \
     for (size_t i = 0; i < count; ++i) { \
         float v = x[i]; \
         dx[i] = dy[i] * (SLOPE); \
@@ -39,10 +40,11 @@ static void smooth_gradient(const nac_node *node, const float *x, const float *d
 
 static void unary_gradient(const nac_graph *graph, const nac_node *node) {
     const float *x = graph->values[node->inputs[0]].data, *dy = graph->values[node->inputs[1]].data, a = node->u.unary.a, b = node->u.unary.b;
-    float *restrict dx = graph->values[node->output].data;
+    float *dx = graph->values[node->output].data;
     size_t count = nac_elements(&graph->values[node->output].shape);
     switch (node->u.unary.kind) {
     case NAC_UNARY_CLAMP:
+        NAC_INDEPENDENT
         for (size_t i = 0; i < count; ++i) {
             float v = x[i], d = dy[i];
             dx[i] = ((v > a) & (v < b)) ? d : 0; /* not d * 0, where d may be infinite */

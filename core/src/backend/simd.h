@@ -5,6 +5,15 @@
 
 #include <string.h>
 
+/* In front of a loop whose rounds are independent although its output may be one of its inputs: the plan lets element-wise
+ * operators write over an input. Without it the compiler's overlap check finds one, and takes the scalar loop: 30 times slower
+ * where a condition is unpredictable. (`restrict` would be a lie, and is not looked at for local pointers.) */
+#if defined(__clang__)
+#define NAC_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define NAC_INDEPENDENT _Pragma("GCC ivdep")
+#endif
+
 typedef float nac_f4 __attribute__((vector_size(16)));
 typedef int nac_i4 __attribute__((vector_size(16))); /* a comparison of two nac_f4: all bits or none */
 

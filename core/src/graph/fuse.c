@@ -49,7 +49,8 @@ static nac_status private_constant(fusion *f, int value, int *copy, nac_error *e
 static nac_status fold_affine(fusion *f, int affine, nac_error *error) {
     const nac_node a = f->graph->nodes[affine];
     nac_node *producer = only_reader_of(f, a.inputs[0]);
-    if (!producer || is_clamped(producer) || (producer->op != NAC_OP_CONV && producer->op != NAC_OP_MATMUL)) return NAC_OK;
+    if (!producer || is_clamped(producer)) return NAC_OK;
+    if (producer->op != NAC_OP_CONV && producer->op != NAC_OP_MATMUL && producer->op != NAC_OP_AFFINE) return NAC_OK;
     if (!f->graph->values[a.inputs[1]].constant || !f->graph->values[a.inputs[2]].constant) return NAC_OK;
     const int weight_value = producer->inputs[1];
     const bool has_bias = producer->input_count > 2 && producer->inputs[2] != NAC_NONE;
@@ -63,8 +64,9 @@ static nac_status fold_affine(fusion *f, int affine, nac_error *error) {
     const float *scale = f->graph->values[a.inputs[1]].data;
     const float *shift = f->graph->values[a.inputs[2]].data;
     const size_t C = nac_elements(&f->graph->values[a.inputs[1]].shape);
-    /* Output channels are w's first dimension in a convolution, and in a matrix product its last or, transposed, its first. */
-    const bool rows = producer->op == NAC_OP_CONV || producer->u.matmul.transpose_b;
+    /* Output channels are w's first dimension in a convolution, its only one in an affine node (a layer norm's gain before its bias),
+     * and in a matrix product its last or, transposed, its first. */
+    const bool rows = producer->op != NAC_OP_MATMUL || producer->u.matmul.transpose_b;
     const size_t row = nac_elements(&weight_shape) / C;
     float *w = f->graph->values[weight].data;
     for (size_t i = 0; i < row * C; ++i) w[i] *= scale[rows ? i / row : i % C];

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/text.h"
 #include "profile/profile.h"
 
 /* Index of the first entry whose key is not below `key`. */

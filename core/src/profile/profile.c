@@ -1,4 +1,5 @@
 /* profile.c - the object: create, count, merge, score. Files are in profile_read.c and profile_write.c. */
+#include "base/text.h"
 #include "profile/profile.h"
 
 #include <math.h>

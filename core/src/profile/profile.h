@@ -58,8 +58,6 @@ struct nac_profile {
     uint8_t *saved; /* what nac_profile_save gave away */
 };
 
-bool nac_utf8_valid(const char *text, size_t size);
-
 /* status is what a bad value is called: NAC_INVALID_ARGUMENT from a caller, NAC_MALFORMED from a file. */
 nac_status nac_layer_check(const nac_layer *layer, int index, nac_status status, nac_error *error);
 /* A profile whose layers have names, edges of zeros and counts of zeros. */

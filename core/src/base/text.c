@@ -1,5 +1,4 @@
-/* utf8.c - names from callers go into JSON, which is UTF-8: RFC 3629, without surrogates and overlong forms. */
-#include "profile/profile.h"
+#include "base/text.h"
 
 bool nac_utf8_valid(const char *text, size_t size) {
     const unsigned char *p = (const unsigned char *)text, *end = p + size;
