@@ -182,7 +182,53 @@ static void test_an_image_alone_and_in_a_batch(void) {
         }
 }
 
+/* Where the plan lets an operator write over an input, the result is the same bits. */
+static void check_in_place(backend_case *c, int rank, const int *dims, int slot) {
+    int output = case_emit(c, rank, dims);
+    size_t count = nac_elements(&c->graph.values[output].shape);
+    case_run(c, output);
+    float *apart = case_copy(c->graph.values[output].data, count);
+    c->graph.values[output].data = c->graph.values[c->inputs[slot]].data;
+    nac_xnnpack *backend;
+    ENSURE_OK(nac_xnnpack_create(&c->graph, &backend, &case_error), &case_error);
+    ENSURE_OK(nac_xnnpack_run(backend, 0, &case_error), &case_error);
+    nac_xnnpack_destroy(backend);
+    ENSURE(memcmp(c->graph.values[output].data, apart, count * sizeof(float)) == 0);
+    free(apart);
+    case_free(c);
+}
+
+static void test_in_place(void) {
+    for (int i = 0; i < 300; ++i) {
+        const int dims[2] = {case_between(1, 5), case_between(1, 70)}, row[2] = {1, dims[1]}, column[2] = {dims[0], 1};
+        for (int slot = 0; slot < 2; ++slot) {
+            backend_case c = case_make(NAC_OP_BINARY);
+            c.node.u.binary.kind = (nac_binary)case_between(0, NAC_BINARY_MIN);
+            c.node.min = -0.5f;
+            const int *others[3] = {dims, row, column}, *other = others[case_between(0, 2)];
+            case_input(&c, false, 2, slot == 0 ? dims : other, -2, 2);
+            case_input(&c, false, 2, slot == 1 ? dims : other, 0.5f, 2);
+            check_in_place(&c, 2, dims, slot);
+        }
+        backend_case c = case_make(NAC_OP_CLAMP_GRAD);
+        c.node.min = 0;
+        case_input(&c, false, 2, dims, -1, 1);
+        case_input(&c, false, 2, dims, -1, 1);
+        check_in_place(&c, 2, dims, 1);
+        for (int gradient = 0; gradient < 2; ++gradient) {
+            c = case_make(gradient ? NAC_OP_UNARY_GRAD : NAC_OP_UNARY);
+            c.node.u.unary.kind = (nac_unary)(i % (NAC_UNARY_SOFTPLUS + 1));
+            c.node.u.unary.a = c.node.u.unary.kind == NAC_UNARY_CLAMP ? 0.2f : 0.5f;
+            c.node.u.unary.b = 1;
+            case_input(&c, false, 2, dims, 0.1f, 2);
+            if (gradient) case_input(&c, false, 2, dims, -1, 1);
+            check_in_place(&c, 2, dims, gradient);
+        }
+    }
+}
+
 int main(void) {
+    RUN(test_in_place);
     RUN(test_binary);
     RUN(test_expand);
     RUN(test_affine);
@@ -195,5 +241,51 @@ int main(void) {
 }
 #else
 #include "test.h"
-int main(void) { return TEST_RESULT(); }
+/* Where the plan lets an operator write over an input, the result is the same bits. */
+static void check_in_place(backend_case *c, int rank, const int *dims, int slot) {
+    int output = case_emit(c, rank, dims);
+    size_t count = nac_elements(&c->graph.values[output].shape);
+    case_run(c, output);
+    float *apart = case_copy(c->graph.values[output].data, count);
+    c->graph.values[output].data = c->graph.values[c->inputs[slot]].data;
+    nac_xnnpack *backend;
+    ENSURE_OK(nac_xnnpack_create(&c->graph, &backend, &case_error), &case_error);
+    ENSURE_OK(nac_xnnpack_run(backend, 0, &case_error), &case_error);
+    nac_xnnpack_destroy(backend);
+    ENSURE(memcmp(c->graph.values[output].data, apart, count * sizeof(float)) == 0);
+    free(apart);
+    case_free(c);
+}
+
+static void test_in_place(void) {
+    for (int i = 0; i < 300; ++i) {
+        const int dims[2] = {case_between(1, 5), case_between(1, 70)}, row[2] = {1, dims[1]}, column[2] = {dims[0], 1};
+        for (int slot = 0; slot < 2; ++slot) {
+            backend_case c = case_make(NAC_OP_BINARY);
+            c.node.u.binary.kind = (nac_binary)case_between(0, NAC_BINARY_MIN);
+            c.node.min = -0.5f;
+            const int *others[3] = {dims, row, column}, *other = others[case_between(0, 2)];
+            case_input(&c, false, 2, slot == 0 ? dims : other, -2, 2);
+            case_input(&c, false, 2, slot == 1 ? dims : other, 0.5f, 2);
+            check_in_place(&c, 2, dims, slot);
+        }
+        backend_case c = case_make(NAC_OP_CLAMP_GRAD);
+        c.node.min = 0;
+        case_input(&c, false, 2, dims, -1, 1);
+        case_input(&c, false, 2, dims, -1, 1);
+        check_in_place(&c, 2, dims, 1);
+        for (int gradient = 0; gradient < 2; ++gradient) {
+            c = case_make(gradient ? NAC_OP_UNARY_GRAD : NAC_OP_UNARY);
+            c.node.u.unary.kind = (nac_unary)(i % (NAC_UNARY_SOFTPLUS + 1));
+            c.node.u.unary.a = c.node.u.unary.kind == NAC_UNARY_CLAMP ? 0.2f : 0.5f;
+            c.node.u.unary.b = 1;
+            case_input(&c, false, 2, dims, 0.1f, 2);
+            if (gradient) case_input(&c, false, 2, dims, -1, 1);
+            check_in_place(&c, 2, dims, gradient);
+        }
+    }
+}
+
+int main(void) {
+    RUN(test_in_place); return TEST_RESULT(); }
 #endif
