@@ -38,7 +38,7 @@ function readTensors(name) {
 
 test('help and mistakes in the command line', async () => {
   assert.equal((await nac('--help')).code, 0);
-  for (const command of ['score', 'states', 'profile', 'merge', 'eval', 'info', 'serve']) {
+  for (const command of ['score', 'states', 'profile', 'merge', 'tune', 'eval', 'compare', 'info', 'serve']) {
     const { code, stdout, stderr } = await nac(command, '--help');
     assert.equal(code, 0);
     assert.match(stdout, new RegExp(`^nac ${command}`));
@@ -274,6 +274,40 @@ test('eval: metrics with intervals, accuracy, and a refusal of images that the p
   assert.equal(hidden.code, 3);
   const table = await nac('eval', ...common, '--id', file('fresh'), '--ood', `stripes=${file('ood')}`);
   assert.ok(table.stdout.split('\n').every((line) => line.length <= 80), table.stdout);
+});
+
+test('tune finds settings no worse than the defaults, writes their profile, and says what it searched with', async () => {
+  const common = ['tune', '--model', file('tiny.onnx'), '--id', file('id'), '--holdout', file('held'), '--layers', LAYERS, '--preset', file('preset.json'), '--json'];
+  const real = await nac(...common, '--ood', file('ood'), '--out', file('tuned'));
+  assert.equal(real.code, 0, real.stderr);
+  assert.ok(real.json.auroc >= real.json.aurocOfDefaults);
+  assert.equal(real.json.images, 24);
+  assert.equal(real.json.calibration, 15);
+  assert.deepEqual(real.json.ood, [file('ood')]);
+  // What it says of the search is what the profile does: the other half of the held-out images against the same outliers.
+  const { code } = await nac('score', '--model', file('tiny.onnx'), '--profile', file('tuned'), file('fresh'));
+  assert.equal(code, 0);
+  const made = await nac(...common, '--out', file('tuned2'));
+  assert.equal(made.code, 0, made.stderr);
+  assert.equal(made.json.ood, 'synthetic');
+  assert.match(made.stderr, /made of the images themselves/);
+  assert.equal((await nac('tune', '--model', file('tiny.onnx'), '--id', file('id'))).code, 2);
+});
+
+test('compare ranks models by coverage, over correctly classified images where classes are known', async () => {
+  const { code, json } = await nac('compare', '--id', file('id'), file('tiny.onnx'), file('other.onnx'), '--preset', file('preset.json'), '--alpha', '10', '--fill', '2', '--json');
+  assert.equal(code, 0);
+  assert.equal(json.schema, 'nac.compare/1');
+  assert.deepEqual(json.models.map(({ model }) => model).sort(), [file('other.onnx'), file('tiny.onnx')]);
+  assert.ok(json.models[0].coverage >= json.models[1].coverage);
+  for (const { coverage, accuracy, images } of json.models) {
+    assert.ok(coverage > 0 && coverage < 1);
+    assert.equal(images, Math.round(accuracy * 24));
+  }
+  const unknown = await nac('compare', '--id', file('fresh'), file('tiny.onnx'), '--preset', file('preset.json'));
+  assert.equal(unknown.code, 0);
+  assert.match(unknown.stderr, /all 10 images count/);
+  assert.equal((await nac('compare', '--id', file('id'))).code, 2);
 });
 
 test('info of a model names taps and costs', async () => {

@@ -129,6 +129,27 @@ test('models, taps and sizes that do not fit are refused with a reason', async (
   assert.notEqual(codeOf(() => engine.createSession(fixed, { batch: 2 })), 'no error');
 });
 
+test('counts outside of a profile score as the profile does, and NAC-ME is its definition', async () => {
+  const engine = await makeEngine();
+  const states = (first, count) => Float32Array.from({ length: 3 * count }, (_, i) => noise(first)[i % 192] / 50 - 2);
+  const layer = { name: 'a', pool: 'sum', neurons: 3, alpha: 2, M: 50, O: 4 };
+  const profile = engine.createProfile([layer]);
+  const coverage = engine.createCoverage(layer);
+  profile.add(20, [states(1, 20)], [states(2, 20)]);
+  coverage.add(states(1, 20), states(2, 20));
+  const expected = profile.score(9, [states(3, 9)], [states(4, 9)]).layerScores;
+  const [four, forty] = coverage.score(states(3, 9), states(4, 9), [4, 40]);
+  assert.deepEqual(four, expected);
+  assert.ok(forty.some((score, n) => score < four[n]), 'more images to fill a bin, less covered');
+  assert.throws(() => coverage.add(new Float32Array(4), new Float32Array(4)), { code: 'MISMATCH' });
+
+  // Two neurons; states 0.5 (a dead unit) twice and about 1: with edges 0, 1/3, 2/3, 1 two bins of the first are hit.
+  const linear = engine.createCoverage({ neurons: 2, alpha: 1, M: 4, linear: true });
+  linear.add(Float32Array.of(0, 0, 0, 0, 3, 0), Float32Array.of(1, 1, 1, 1, 1, 1));
+  // Neuron 0: min(2/2, 1) + min(1/2, 1); neuron 1: min(3/2, 1); each over the 4 edges.
+  assert.ok(Math.abs(linear.modelCoverage(2) - (1.5 / 4 + 1 / 4) / 2) < 1e-12);
+});
+
 test('what has been closed cannot be used', async () => {
   const engine = await makeEngine();
   const model = engine.openModel(tinyModel().bytes);

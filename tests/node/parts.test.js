@@ -9,6 +9,7 @@ import { hashImage, sha256Hex } from '../../wasm/js/hash.js';
 import { digest } from '../../wasm/js/sha256.js';
 import { countTiles, cutTile, parseSpriteName, pngSize } from '../../wasm/js/sprite.js';
 import { balancedOrder, holdOut } from '../../wasm/js/subset.js';
+import { synthesise } from '../../wasm/js/synthetic.js';
 import { chooseVariant, supports } from '../../wasm/js/variants.js';
 import { encodePng, encodeSprite, noise } from './helpers/scene.js';
 
@@ -66,6 +67,19 @@ test('a subset is balanced between classes, the same for a seed, and another for
   const { kept, held } = holdOut(items, 0.2, 1);
   assert.equal(held.length, 12);
   assert.equal(new Set([...kept, ...held]).size, 60);
+});
+
+test('made-up outliers are the same each time, of the image\'s size, and not the image', () => {
+  const image = { pixels: noise(1, 16), width: 16, height: 16 };
+  const made = [0, 1, 2, 3].map((index) => synthesise(image, index));
+  assert.deepEqual([0, 1, 2, 3].map((index) => synthesise(image, index)), made);
+  const sum = (pixels) => pixels.reduce((a, b) => a + b, 0);
+  for (const { pixels, width, height } of made) {
+    assert.deepEqual([pixels.length, width, height], [768, 16, 16]);
+    assert.notDeepEqual(pixels, image.pixels);
+  }
+  assert.equal(sum(made[2].pixels), sum(image.pixels), 'patches change places, and nothing else');
+  assert.equal(made[3].pixels[0], 255 - image.pixels[1]);
 });
 
 test('the variant asked for is the variant chosen', () => {

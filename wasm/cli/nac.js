@@ -17,7 +17,9 @@ const COMMANDS = {
   states: () => import('./states.js'),
   profile: () => import('./profile.js'),
   merge: () => import('./merge.js'),
+  tune: () => import('./tune.js'),
   eval: () => import('./eval.js'),
+  compare: () => import('./compare.js'),
   info: () => import('./info.js'),
   serve: () => import('./serve.js'),
 };

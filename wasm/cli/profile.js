@@ -3,11 +3,11 @@
 import { build } from '../js/build.js';
 import { NacError } from '../js/error.js';
 import { host } from '../js/host-node.js';
-import { balancedOrder } from '../js/subset.js';
 import { RUN_HELP, RUN_OPTIONS, UsageError, layersOf, numberOf, numbersOf, required, runOptions } from './shared/args.js';
 import { baseName, packageVersion, readPreset, writeOutput } from './shared/files.js';
-import { groupsOf, listImages } from './shared/images.js';
+import { listImages } from './shared/images.js';
 import { readModelInfo } from './shared/model.js';
+import { choose, describe, labelsFor, presetFor } from './shared/profiles.js';
 import { makeSkipped } from './shared/skipped.js';
 
 export const summary = 'Build and calibrate a profile from in-distribution images';
@@ -114,46 +114,4 @@ function shardOf(text) {
   const [index, count] = match ? [Number(match[1]), Number(match[2])] : [1, 0];
   if (count < 1 || index > count) throw new UsageError(`--shard ${text}: i/n is needed, with i in 1..n`);
   return { index: index % count, count };
-}
-
-/**
- * Balanced between classes. With a limit the held-out images come from the rest, in the proportion that was asked for.
- * @template {{ group?: string }} T
- * @param {T[]} all
- * @param {{ limit: number | undefined, fraction: number, seed: number }} how
- */
-function choose(all, { limit, fraction, seed }) {
-  const order = balancedOrder(all, seed);
-  const count = limit ?? order.length - Math.round(order.length * fraction);
-  const held = limit === undefined ? order.length - count : Math.round((limit * fraction) / (1 - fraction));
-  return { images: order.slice(0, count), holdout: order.slice(count, count + held) };
-}
-
-/**
- * @param {any} info of the model
- * @param {import('./shared/images.js').LazyImage[]} images
- */
-function labelsFor(info, images) {
-  if (Array.isArray(info.labels) && info.labels.length > 0) return undefined; // the package takes them
-  const groups = groupsOf(images);
-  const classes = info.outputs?.[0]?.dims?.at(-1);
-  return groups?.length === classes ? groups : undefined;
-}
-
-/** @param {any} info @param {import('./shared/terminal.js').Terminal} terminal */
-function presetFor(info, terminal) {
-  const [, , height, width] = info.inputs?.[0]?.dims ?? [];
-  const preset = height === 32 && width === 32 ? 'cifar10' : 'imagenet';
-  terminal.log(`preprocessing: ${preset} (--preset chooses another)`);
-  return preset;
-}
-
-/** @param {string} out @param {any} built @param {import('./shared/terminal.js').Terminal} terminal */
-function describe(out, built, terminal) {
-  terminal.log(`${out}: ${built.images} images`);
-  for (const { name, pool, neurons, alpha, M, O } of built.layers)
-    terminal.log(`  ${name}=${pool}: ${neurons} neurons, alpha ${Number(alpha.toPrecision(4))}, ${M} edges, filled by ${O}`);
-  if (built.repeated > 0) terminal.log(`  ${built.repeated} held-out images are in the profile too and were left out`);
-  if (built.threshold === null) terminal.log('  not calibrated: scores, but no verdicts');
-  else terminal.log(`  threshold ${built.threshold.toFixed(4)} for ${100 * built.falseAlarm} % false alarms, from ${built.calibration} held-out images`);
 }

@@ -6,6 +6,7 @@
  * it imports.
  */
 import { NacError } from './error.js';
+import { Coverage } from './engine/coverage.js';
 import { Heap } from './engine/heap.js';
 import { Image, Preprocess } from './engine/image.js';
 import { Model, Session } from './engine/model.js';
@@ -115,6 +116,11 @@ export class Engine {
       this.#heap.call('nac_bin_edges', M, edges);
       return this.#heap.f64(edges, M).slice();
     });
+  }
+
+  /** @param {{ neurons: number, alpha: number, M: number, linear?: boolean }} layer */
+  createCoverage(layer) {
+    return new Coverage(this.#heap, layer);
   }
 
   /** @param {Float32Array} logits of one image */

@@ -110,6 +110,23 @@ export class Session extends Owned {
     this.heap.call('nac_session_backward', this.address);
   }
 
+  /** Nodes of the plan; those before forwardCount are the forward pass. `info.nodes` says what each one is. */
+  get nodeCount() {
+    return this.heap.exports.nac_session_node_count(this.address);
+  }
+
+  get forwardCount() {
+    return this.heap.exports.nac_session_forward_count(this.address);
+  }
+
+  /**
+   * One node by itself, for timing: all of them in order are forward() and backward() without their checks.
+   * @param {number} node
+   */
+  runNode(node) {
+    this.heap.call('nac_session_run_node', this.address, node);
+  }
+
   /** A copy: [N, K]. */
   logits() {
     return this.heap.f32(this.logitsAddress, this.batch * this.classes).slice();
