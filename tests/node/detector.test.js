@@ -169,6 +169,25 @@ test('a profile knows its images, its model, its settings, and is the same bytes
   assert.deepEqual(again, profile);
 });
 
+test('the self-test passes where the profile was built, and in the other binary, and fails when the numbers are others', async () => {
+  for (const variant of ['simd', 'relaxed']) {
+    const detector = await loadDetector({ model: scene.file('tiny.onnx'), profile, variant });
+    const { ok, expected, score } = await detector.selfTest();
+    assert.equal(ok, true);
+    assert.ok(Math.abs(score - expected.score) < 0.05);
+    detector.close();
+  }
+  const engine = await makeEngine();
+  const opened = engine.openProfile(profile);
+  const { pattern, score, maxLogit } = opened.metadata('selfTest');
+  for (const [selfTest, verdict] of [[{ pattern, score, maxLogit: maxLogit + 0.1 }, false], [{ pattern: 'later', score, maxLogit }, undefined]]) {
+    opened.setMetadata('selfTest', selfTest);
+    const detector = await loadDetector({ model: scene.file('tiny.onnx'), profile: opened.save(), ...COMMON });
+    assert.equal((await detector.selfTest())?.ok, verdict);
+    detector.close();
+  }
+});
+
 test('held-out images come from the images, and those that the profile knows do not calibrate', async () => {
   const engine = await makeEngine();
   const common = { model: scene.file('tiny.onnx'), layers: LAYERS, preprocess: PREPROCESS, ...COMMON };

@@ -23,7 +23,7 @@ DIR holds PNG and JPEG files (its folders are classes) or sprites; or is a sprit
   --seed S             of the choice (0)
   --layers a,b=KIND    taps: names of ONNX tensors; KIND sum (default), nhwc, mean, cls or none. "auto" chooses
   --preset NAME        preprocessing: imagenet, cifar10, tf or a JSON file (by the model's input: 32 x 32 is cifar10)
-  --alpha a,b          steepness, one a layer or one for all (1 / the 0.9-quantile of |Z G|)
+  --alpha a,b          steepness, one a layer or one for all (1 / the 0.7-quantile of |Z G|)
   --bins M,M           edges, even (50)
   --fill O,O           images that fill a bin (a twentieth of all)
   --false-alarm RATE   share of in-distribution images that the threshold flags (0.05)

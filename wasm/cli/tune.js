@@ -1,7 +1,7 @@
 // @ts-check
 /** nac tune: searches alpha, M and O of every layer, and writes the profile of what it found. */
 import { parseLayers } from '../js/build.js';
-import { Collector, calibrate, describeProfile, summarise } from '../js/collector.js';
+import { Collector, addSelfTest, calibrate, describeProfile, summarise } from '../js/collector.js';
 import { openPool } from '../js/detector.js';
 import { Engine } from '../js/engine.js';
 import { NacError } from '../js/error.js';
@@ -114,6 +114,7 @@ export async function run({ values, paths }, { terminal, signal, argv }) {
     const calibrated = await calibrate(profile, calibrating, falseAlarm);
     const provenance = { command: ['nac', ...argv].join(' '), version: await packageVersion(), tunedWith: values.ood ?? 'synthetic' };
     describeProfile(profile, { modelName: baseName(model), sha256, preprocess: opened.preprocess, labels: labelsFor(info, all) ?? opened.labels, provenance });
+    await addSelfTest(profile, pool);
     await writeOutput(out, [profile.save()]);
 
     const built = { ...summarise(profile), ...calibrated };

@@ -1,6 +1,6 @@
 // @ts-check
 /** Building a profile: states of in-distribution images are counted, and held-out ones calibrate the threshold. */
-import { Collector, calibrate, describeProfile, summarise } from './collector.js';
+import { Collector, addSelfTest, calibrate, describeProfile, summarise } from './collector.js';
 import { openPool } from './detector.js';
 import { Engine } from './engine.js';
 import { POOLS } from './engine/model.js';
@@ -93,6 +93,7 @@ export async function build(host, options) {
       labels: options.labels ?? info.labels,
       provenance: options.provenance,
     });
+    await addSelfTest(profile, pool);
     return { bytes: profile.save(), summary: { ...summarise(profile), calibration, repeated } };
   } finally {
     pool.close();

@@ -1,6 +1,7 @@
 // @ts-check
 /** States to a profile: settings of the layers where none are given, counts, threshold. */
 import { NacError } from './error.js';
+import { makeSelfTest, testImage } from './selftest.js';
 
 /** @typedef {import('./states.js').States} States */
 /** @typedef {import('./engine/profile.js').Profile} Profile */
@@ -161,6 +162,16 @@ export function describeProfile(profile, { modelName, sha256, preprocess, labels
   profile.setMetadata('preprocess', preprocess);
   if (labels) profile.setMetadata('labels', labels);
   profile.setMetadata('provenance', { images: profile.images, ...provenance });
+}
+
+/**
+ * Runs the test image and keeps what it scores; after the last count, which would drop it.
+ * @param {Profile} profile
+ * @param {import('./states.js').AnyPool} pool
+ */
+export async function addSelfTest(profile, pool) {
+  const { z, g, logits } = /** @type {States} */ (await pool.run({ kind: 'states', image: testImage() }));
+  profile.setMetadata('selfTest', makeSelfTest(profile.score(1, z, g).scores[0], logits.reduce((a, b) => Math.max(a, b))));
 }
 
 /** @param {Profile} profile */

@@ -4,6 +4,7 @@ import { NacError } from './error.js';
 import { sha256Hex } from './hash.js';
 import { bytesOf, expandSprites, isCoreFormat, loadImage, nameOf } from './images.js';
 import { Inline, Pool, inOrder } from './pool.js';
+import { checkSelfTest, testImage } from './selftest.js';
 import { chooseVariant } from './variants.js';
 
 /**
@@ -185,6 +186,14 @@ export class Detector {
       }
     };
     yield* inOrder(expanded, work, this.window);
+  }
+
+  /**
+   * Whether this machine computes what the one did that built the profile. Also warms the first worker up.
+   * @param {{ signal?: AbortSignal }} [options]
+   */
+  async selfTest({ signal } = {}) {
+    return checkSelfTest(this.info.profile.selfTest, await this.score(testImage(), { signal }));
   }
 
   /** Images that may be under way at once: two a worker, so that none waits for the next to be read. */

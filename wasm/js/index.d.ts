@@ -114,7 +114,7 @@ export interface DetectorInfo {
   memoryBytes: number;
   model: Record<string, any>;
   taps?: (Tap & { neurons: number })[];
-  profile: { layers: Layer[]; images: number; threshold: number | null; falseAlarm: number | null; model: any; provenance: any };
+  profile: { layers: Layer[]; images: number; threshold: number | null; falseAlarm: number | null; model: any; provenance: any; selfTest?: SelfTest };
 }
 
 export interface ScoreOptions {
@@ -131,7 +131,15 @@ export class Detector {
     files: Iterable<ImageInput> | AsyncIterable<ImageInput>,
     options?: ScoreOptions,
   ): AsyncGenerator<(Result & { error?: undefined }) | { file: string; error: NacError }, void, undefined>;
+  /** Whether this machine computes what the one did that built the profile; null when the profile has no test. Also warms up. */
+  selfTest(options?: { signal?: AbortSignal }): Promise<{ ok: boolean; expected: SelfTest; score: number; maxLogit: number } | null>;
   close(): void;
+}
+
+export interface SelfTest {
+  pattern: string;
+  score: number;
+  maxLogit: number;
 }
 
 /** Loads a model and its profile. The profile must have been made of this model (MISMATCH otherwise). */

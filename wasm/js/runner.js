@@ -104,6 +104,7 @@ export class Runner {
         falseAlarm: profile.calibrated ? profile.falseAlarm : null,
         model: profile.metadata('model'),
         provenance: profile.metadata('provenance'),
+        selfTest: profile.metadata('selfTest'),
       },
     };
   }
