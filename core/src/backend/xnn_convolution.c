@@ -101,16 +101,20 @@ enum xnn_status nac_prepare_convolution(const nac_graph *graph, const nac_node *
 
 /* [Co,kh,kw,Ci/g] -> [Ci,kh,kw,Co/g], group by group; NULL when out of memory. */
 static float *exchange_channels(const problem *p) {
+    enum { TILE = 16 };
     size_t taps = (size_t)p->window.kernel_h * (size_t)p->window.kernel_w;
     size_t in = (size_t)(p->Ci / p->groups), out = (size_t)(p->Co / p->groups);
-    float *result = nac_alloc_array((size_t)p->Co * taps, in * sizeof(float));
+    float *result = nac_alloc((size_t)p->Co * taps * in * sizeof(float)); /* as large as w, which exists */
     if (!result) return NULL;
     for (size_t g = 0; g < (size_t)p->groups; ++g) {
         const float *from = p->w + g * out * taps * in;
         float *to = result + g * out * taps * in;
-        for (size_t o = 0; o < out; ++o)
+        /* In tiles of which both sides stay in the cache. */
+        for (size_t o0 = 0; o0 < out; o0 += TILE)
             for (size_t t = 0; t < taps; ++t)
-                for (size_t i = 0; i < in; ++i) to[(i * taps + t) * out + o] = from[(o * taps + t) * in + i];
+                for (size_t i0 = 0; i0 < in; i0 += TILE)
+                    for (size_t i = i0; i < in && i < i0 + TILE; ++i)
+                        for (size_t o = o0; o < out && o < o0 + TILE; ++o) to[(i * taps + t) * out + o] = from[(o * taps + t) * in + i];
     }
     return result;
 }
