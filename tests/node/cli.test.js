@@ -9,6 +9,7 @@ import { PNG } from 'pngjs';
 import { NAC, nac } from './helpers/cli.js';
 import { makeEngine } from './helpers/engine.js';
 import { runTiny, tinyModel } from './helpers/onnx.js';
+import { readTensors } from './helpers/safetensors.js';
 import { LABELS, makeScene, noise } from './helpers/scene.js';
 
 let scene;
@@ -24,17 +25,6 @@ before(async () => {
   assert.equal(made.stdout, '');
 });
 after(() => scene.remove());
-
-/** Tensors of a safetensors file. */
-function readTensors(name) {
-  const bytes = readFileSync(name);
-  const length = Number(bytes.readBigUInt64LE(0));
-  const { __metadata__, ...header } = JSON.parse(bytes.subarray(8, 8 + length));
-  return Object.fromEntries(Object.entries(header).map(([key, { dtype, shape, data_offsets: [start, end] }]) => {
-    assert.equal(dtype, 'F32');
-    return [key, { shape, values: new Float32Array(bytes.buffer.slice(bytes.byteOffset + 8 + length + start, bytes.byteOffset + 8 + length + end)) }];
-  }));
-}
 
 test('help and mistakes in the command line', async () => {
   assert.equal((await nac('--help')).code, 0);
@@ -186,7 +176,7 @@ test('states of a tensor are what a plain loop computes, in NCHW', async () => {
   const out = file('states.safetensors');
   const { code, stderr } = await nac('states', '--model', file('tiny.onnx'), '--tensor', file('x.f32'), '--shape', '3,3,8,8', '--layers', 'features,stage2=sum', '--alpha', '2,0.5', '--out', out);
   assert.equal(code, 0, stderr);
-  const tensors = readTensors(out);
+  const { tensors } = readTensors(out);
   assert.deepEqual(Object.keys(tensors).sort(), ['features.g', 'features.x', 'features.z', 'logits', 'stage2.g', 'stage2.x', 'stage2.z']);
   assert.deepEqual(tensors.logits.shape, [3, 4]);
   assert.deepEqual(tensors['stage2.z'].shape, [3, 8]);
@@ -210,7 +200,7 @@ test('states of images hold the input, and a model of a fixed batch is run image
     const { code, json } = await nac('states', '--model', file(`${model}.onnx`), file('fresh'), '--preset', file('preset.json'), '--layers', LAYERS, '--out', out, '--json');
     assert.equal(code, 0);
     assert.equal(json.images, 10);
-    outs.push(readTensors(out));
+    outs.push(readTensors(out).tensors);
   }
   assert.deepEqual(outs[1], outs[0]);
   assert.deepEqual(outs[0].input.shape, [10, 3, 8, 8]);
@@ -323,12 +313,15 @@ test('info of a model names taps and costs', async () => {
 });
 
 test('Ctrl-C ends a run without output that looks whole', async () => {
-  const paths = Array(400).fill(file('id'));
+  // The first file is reported, which says that the run is under way; thousands of images are behind it.
+  const paths = [file('text.png'), ...Array(400).fill(file('id'))];
   const child = spawn(process.execPath, [NAC, 'score', '--model', file('tiny.onnx'), '--json', '--workers', '1', ...paths]);
   let stdout = '';
   child.stdout.setEncoding('utf8').on('data', (chunk) => (stdout += chunk));
-  setTimeout(() => child.kill('SIGINT'), 700);
-  const [code] = await once(child, 'close');
+  const closed = once(child, 'close');
+  await once(child.stderr, 'data');
+  child.kill('SIGINT');
+  const [code] = await closed;
   assert.equal(code, 130);
   assert.equal(stdout, '');
 });

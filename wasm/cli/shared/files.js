@@ -16,6 +16,7 @@ const BUNDLED = fileURLToPath(new URL('models/cifar10-resnet18.onnx', PACKAGE_RO
  */
 export function modelAndProfile(values) {
   const model = values.model ?? BUNDLED;
+  if (!values.model && !existsSync(BUNDLED)) throw new NacError('NOT_FOUND', `${BUNDLED}: the bundled model is missing; --model names another`);
   if (values.profile) return { model, profile: values.profile };
   const profile = model.replace(/\.onnx$/i, '.safetensors');
   if (profile === model || !existsSync(profile)) throw new UsageError(`--profile is needed: there is none beside ${model}`);

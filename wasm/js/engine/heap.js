@@ -226,7 +226,7 @@ export class Owned {
 
   /** @returns {Address} */
   get address() {
-    if (this.#address === 0) throw new NacError('CLOSED', `this ${this.constructor.name} has been closed`);
+    if (this.#address === 0) throw new NacError('CLOSED', 'this object has been closed');
     return this.#address;
   }
 

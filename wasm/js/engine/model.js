@@ -97,7 +97,7 @@ export class Session extends Owned {
    * @param {number} [n]
    */
   input(n = 0) {
-    if (this.closed) throw new NacError('CLOSED', 'this Session has been closed');
+    if (this.closed) throw new NacError('CLOSED', 'this object has been closed');
     return this.heap.f32(this.inputAddress + 4 * n * this.imageFloats, this.imageFloats);
   }
 
