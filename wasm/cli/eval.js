@@ -3,6 +3,7 @@
 import { NacError } from '../js/error.js';
 import { loadDetector } from '../js/node.js';
 import { inOrder } from '../js/pool.js';
+import { balancedOrder } from '../js/subset.js';
 import { RUN_HELP, RUN_OPTIONS, UsageError, numberOf, required, runOptions } from './shared/args.js';
 import { modelAndProfile } from './shared/files.js';
 import { listImages } from './shared/images.js';
@@ -45,12 +46,12 @@ const METHODS = ['nac', 'msp', 'energy', 'maxLogit'];
 /** @type {import('./shared/args.js').Command['run']} */
 export async function run({ values, paths }, { terminal, signal }) {
   if (paths.length > 0) throw new UsageError(`${paths[0]}: images are named with --id and --ood`);
-  const { model, profile } = modelAndProfile(values);
   const id = required(values, 'id');
   const ood = required(values, 'ood').map(oodSet);
   const seed = numberOf(values, 'seed', { min: 0, integer: true }) ?? 0;
   const rounds = numberOf(values, 'rounds', { min: 1, max: 1e6, integer: true }) ?? 1000;
   const limit = numberOf(values, 'limit', { min: 1, integer: true });
+  const { model, profile } = modelAndProfile(values);
   terminal.quiet = Boolean(values.quiet);
 
   const skipped = makeSkipped(terminal);
@@ -101,7 +102,6 @@ function oodSet(text) {
  */
 async function scoreSet(name, paths, { detector, skipped, terminal, signal, limit, seed, dropSeen, profile }) {
   const all = await listImages(paths, skipped.add);
-  const { balancedOrder } = await import('../js/subset.js');
   const images = limit === undefined ? all : balancedOrder(all, seed).slice(0, limit);
   if (images.length === 0) throw new NacError('NOT_FOUND', `${paths.join(', ')}: no PNG or JPEG file there`);
   const work = async (/** @type {any} */ image) => {

@@ -21,7 +21,8 @@ export function drawHeatMap(map, view) {
       const heat = sample(map, ((x + 0.5) * map.width) / width - 0.5, ((y + 0.5) * map.height) / height - 0.5) / top;
       const source = 3 * (Math.floor(y / factor) * view.width + Math.floor(x / factor));
       const [r, g, b] = view.pixels.subarray(source, source + 3);
-      const grey = 0.299 * r + 0.587 * g + 0.114 * b;
+      // Darkened, so that white places of the image do not look hot.
+      const grey = 0.6 * (0.299 * r + 0.587 * g + 0.114 * b);
       const share = 0.75 * Math.sqrt(heat);
       png.data.set([...warm(heat).map((color) => (1 - share) * grey + share * color), 255], 4 * (y * width + x));
     }
