@@ -5,8 +5,8 @@
 
 Plain cross-entropy, because a detector that reads activations and logits should meet an ordinary network:
 no label smoothing, no mixup. SGD with Nesterov momentum; the rate rises linearly over --warmup epochs and
-falls linearly to 0. Weight decay spares BatchNorm and biases. Images are cropped (after 4 pixels of
-reflected padding) and flipped at random.
+falls linearly to 0. Weight decay spares BatchNorm and biases. Images are flipped at random and cropped:
+24 pixels out of the 32 at first, 32 out of 40 (4 of reflected padding a side) in the last epochs.
 
 What makes it quick: bfloat16 autocast and channels-last together (2.1 times the speed of plain float32 on
 a CPU with avx512_bf16), and crops of 24 pixels in the first epochs, which cost 0.7 of an epoch at 32 and
@@ -45,8 +45,8 @@ PAD = 4
 def arguments():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--out", type=pathlib.Path, required=True)
-    p.add_argument("--epochs", type=int, default=18)
-    p.add_argument("--small-epochs", type=int, default=9, help="first epochs, on 24-pixel crops")
+    p.add_argument("--epochs", type=int, default=16)
+    p.add_argument("--small-epochs", type=int, default=11, help="first epochs, on 24-pixel crops")
     p.add_argument("--peak", type=float, default=0.1, help="learning rate after warm-up")
     p.add_argument("--warmup", type=float, default=3, help="epochs")
     p.add_argument("--decay", type=float, default=5e-4, help="weight decay of convolutions and the classifier")
@@ -61,8 +61,9 @@ def augment(images, size, generator):
     One gather for the whole batch: each image's rows and columns are picked out of its padded self.
     """
     n = len(images)
-    padded = F.pad(tiles.normalise(images), (PAD,) * 4, mode="reflect")
-    span = 32 + 2 * PAD - size + 1
+    pad = PAD if size == 32 else 0  # a smaller crop has room to move without
+    padded = F.pad(tiles.normalise(images), (pad,) * 4, mode="reflect")
+    span = 32 + 2 * pad - size + 1
     top = torch.randint(span, (n, 1), generator=generator)
     left = torch.randint(span, (n, 1), generator=generator)
     flip = torch.randint(2, (n, 1), generator=generator).bool()
