@@ -1,0 +1,70 @@
+// A real Chromium and a server for the built page. Debian's browser, driven over its debugging protocol; nothing is downloaded.
+import { existsSync } from 'node:fs';
+import { realpath } from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { chromium } from 'playwright-core';
+import { listen } from '../../../wasm/cli/serve.js';
+
+export const DIST = fileURLToPath(new URL('../../../dist/', import.meta.url));
+export const SAMPLES = fileURLToPath(new URL('../../../models/samples/', import.meta.url));
+export const sample = (name) => path.join(SAMPLES, name);
+
+const EXECUTABLES = [process.env.NAC_CHROMIUM, '/usr/bin/chromium', '/usr/bin/google-chrome', '/usr/bin/chromium-browser'];
+const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--no-first-run'];
+
+export async function launch() {
+  const executablePath = EXECUTABLES.find((file) => file && existsSync(file));
+  if (!executablePath) throw new Error('There is no Chromium here: `apt-get install chromium`, or name one in NAC_CHROMIUM.');
+  return chromium.launch({ executablePath, args: FLAGS, headless: true });
+}
+
+/** Serves a folder on a free port. @returns {Promise<{ address: string, close: () => void }>} */
+export async function serve(folder = DIST) {
+  const server = await listen(await realpath(folder), 0);
+  return {
+    address: `http://127.0.0.1:${server.address().port}/`,
+    close: () => {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}
+
+/**
+ * A page that keeps account of what must not happen.
+ * @returns {Promise<{ page: import('playwright-core').Page, faults: string[], elsewhere: string[] }>}
+ */
+export async function openPage(browser, address, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1240, height: 900 }, ...options });
+  const page = await context.newPage();
+  const faults = [];
+  const elsewhere = [];
+  page.on('console', (message) => message.type() === 'error' && faults.push(message.text()));
+  page.on('pageerror', (error) => faults.push(String(error)));
+  page.on('request', (request) => {
+    const url = request.url();
+    if (!url.startsWith(new URL(address).origin) && !/^(blob|data):/.test(url)) elsewhere.push(url);
+  });
+  // Violations, also those that no console shows.
+  await page.addInitScript(() => {
+    window.violations = [];
+    document.addEventListener('securitypolicyviolation', (event) => window.violations.push(`${event.violatedDirective} ${event.blockedURI}`));
+  });
+  await page.goto(address);
+  return { page, faults, elsewhere };
+}
+
+/** Drops files on the page as a hand does. @param {string[]} paths */
+export async function drop(page, paths) {
+  const { readFile } = await import('node:fs/promises');
+  const files = await Promise.all(paths.map(async (file) => ({ name: path.basename(file), base64: (await readFile(file)).toString('base64') })));
+  await page.evaluate((list) => {
+    const transfer = new DataTransfer();
+    for (const { name, base64 } of list) {
+      const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+      transfer.items.add(new File([bytes], name));
+    }
+    document.querySelector('.drop').dispatchEvent(new DragEvent('drop', { dataTransfer: transfer, bubbles: true, cancelable: true }));
+  }, files);
+}

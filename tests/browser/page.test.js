@@ -1,0 +1,175 @@
+// The built page in a real Chromium: what a visitor does, what must not happen, and the same bits as in Node.
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import test, { after, before } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { loadDetector } from '../../wasm/js/node.js';
+import { SETS } from '../../web/sample-list.js';
+import { DIST, SAMPLES, drop, launch, openPage, sample, serve } from './helpers/browser.js';
+
+let browser, server;
+before(async () => {
+  [browser, server] = await Promise.all([launch(), serve()]);
+});
+after(async () => {
+  await browser?.close();
+  server?.close();
+});
+
+const settled = (page) => page.waitForSelector('.strip-place canvas', { timeout: 20_000 });
+const open = async (options) => {
+  const opened = await openPage(browser, `${server.address}?variant=simd`, options);
+  await settled(opened.page);
+  return opened;
+};
+
+/** Nothing on the console, nothing against the policy, nothing from elsewhere. */
+async function clean({ page, faults, elsewhere }) {
+  assert.deepEqual(faults, []);
+  assert.deepEqual(elsewhere, []);
+  assert.deepEqual(await page.evaluate(() => window.violations), []);
+  await page.context().close();
+}
+
+/** What "Save" gives. */
+async function saved(page, button) {
+  const [download] = await Promise.all([page.waitForEvent('download'), page.click(`text=${button}`)]);
+  return readFileSync(await download.path(), 'utf8');
+}
+
+test('the list of samples is what lies in the folder', () => {
+  for (const { folder, names } of SETS)
+    assert.deepEqual(readdirSync(path.join(SAMPLES, folder)).sort(), names.map((name) => `${name}.png`).sort());
+});
+
+test('the page opens with a result, within its policy and from its own server only', async () => {
+  const opened = await open();
+  const { page } = opened;
+  assert.equal(await page.locator('nac-engine-state').getAttribute('data-state'), 'ready');
+  assert.match(await page.locator('.verdict h2').innerText(), /distribution/);
+  assert.match(await page.locator('#live').innerText(), /^cifar10\/ship\.png: (In|Out-of)-/);
+  await clean(opened);
+});
+
+test('scores are those of Node to the last bit', async () => {
+  const opened = await open();
+  const { page } = opened;
+  await page.click('text=Score all of them');
+  await page.waitForSelector('text=/images in .* s/');
+  const { results } = JSON.parse(await saved(page, 'Save JSON'));
+  const at = (name) => path.join(DIST, 'models', `cifar10-resnet18.${name}`);
+  const detector = await loadDetector({ model: readFileSync(at('onnx')), profile: readFileSync(at('safetensors')), variant: 'simd', workers: 1 });
+  const files = SETS.flatMap(({ folder, names }) => names.map((name) => `${folder}/${name}.png`));
+  assert.deepEqual(results.map(({ file }) => file), files, 'order kept');
+  for (const [i, file] of files.entries()) {
+    const { ms, file: _, ...here } = await detector.score(readFileSync(sample(file)));
+    const { ms: __, file: ___, ...there } = results[i];
+    assert.deepEqual(there, JSON.parse(JSON.stringify(here)), file);
+  }
+  detector.close();
+  await clean(opened);
+});
+
+test('several dropped files become a gallery that can be filtered and opened; one that is no image does not stop it', async () => {
+  const opened = await open();
+  const { page } = opened;
+  await drop(page, [sample('cifar10/cat.png'), fileURLToPath(import.meta.url), sample('textures/noise.png')]);
+  await page.waitForSelector('text=/3 images in .* s/');
+  assert.equal(await page.locator('.tile').count(), 3);
+  assert.match(await page.locator('.tile').last().innerText(), /unreadable/);
+  await page.click('label:has(input[value=error])');
+  assert.equal(await page.locator('.tile').count(), 1);
+  await page.click('label:has(input[value=all])');
+  await page.locator('.tile').first().press('Enter');
+  await page.waitForSelector('nac-result .verdict-card');
+  await page.click('text=All images');
+  assert.equal(await page.locator('.tile').count(), 3);
+  assert.match(await saved(page, 'Save CSV'), /^file,verdict,score,.*\r\n(.*\r\n){2}$/);
+  await clean(opened);
+});
+
+test('scoring can be cancelled, and what is scored stays', async () => {
+  const opened = await open();
+  const { page } = opened;
+  const bytes = readFileSync(sample('cifar10/dog.png'));
+  await page.setInputFiles('#files', Array.from({ length: 1500 }, (_, i) => ({ name: `${i}.png`, mimeType: 'image/png', buffer: bytes })));
+  await page.waitForSelector('.tile');
+  await page.click('text=Cancel');
+  await page.waitForSelector('text=/cancelled/');
+  const count = Number(await page.locator('[data-count=all]').innerText().then((text) => text.replace(',', '')));
+  assert.ok(count > 0 && count < 1500, `${count} scored`);
+  await clean(opened);
+});
+
+test('the heat map shows every layer that has positions, and the keyboard reaches it', async () => {
+  const opened = await open();
+  const { page } = opened;
+  const first = page.locator('.verdict-card .segments input').first();
+  await first.focus();
+  const pictures = new Set();
+  for (let i = 0; i < (await page.locator('.verdict-card .segments input').count()) - 1; ++i) {
+    await page.keyboard.press('ArrowRight');
+    assert.ok(await page.locator('.frame canvas').isVisible());
+    pictures.add(await page.locator('.frame canvas').evaluate((canvas) => canvas.toDataURL()));
+  }
+  assert.ok(pictures.size >= 2, `${pictures.size} different heat maps`);
+  const result = JSON.parse(await saved(page, 'Save result'));
+  assert.equal(result.schema, 'nac.result/1');
+  assert.ok(result.explanation.layers.some(({ map }) => map?.values.length === map?.width * map?.height));
+  await clean(opened);
+});
+
+test('pasting scores', async () => {
+  const opened = await open();
+  const { page } = opened;
+  const base64 = readFileSync(sample('mnist/digit-7.png')).toString('base64');
+  await page.evaluate((text) => {
+    const clipboardData = new DataTransfer();
+    clipboardData.items.add(new File([Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0))], 'pasted.png', { type: 'image/png' }));
+    document.body.dispatchEvent(new ClipboardEvent('paste', { clipboardData, bubbles: true }));
+  }, base64);
+  await page.waitForSelector('nac-result .file:has-text("pasted.png")');
+  await clean(opened);
+});
+
+test('what is no image, and a damaged one, are said in the page', async () => {
+  const opened = await open();
+  const { page } = opened;
+  await drop(page, [fileURLToPath(import.meta.url)]);
+  await page.waitForSelector('.error');
+  assert.match(await page.locator('.error h2').innerText(), /isn’t an image/);
+  await page.setInputFiles('#files', [{ name: 'half.png', mimeType: 'image/png', buffer: readFileSync(sample('cifar10/cat.png')).subarray(0, 200) }]);
+  await page.waitForSelector('.error:has-text("half.png")');
+  await page.click('.sample >> nth=0');
+  await page.waitForSelector('.verdict-card');
+  await clean(opened);
+});
+
+test('a file that is no profile is refused, and the bundled one comes back', async () => {
+  const opened = await open();
+  const { page } = opened;
+  await page.setInputFiles('#files', [{ name: 'other.safetensors', mimeType: '', buffer: Buffer.from('nothing like a profile') }]);
+  await page.waitForSelector('.error');
+  assert.equal(await page.locator('nac-engine-state').getAttribute('data-state'), 'failed');
+  await page.click('text=Back to the bundled model');
+  await page.waitForSelector('.verdict-card');
+  await clean(opened);
+});
+
+test('a browser without SIMD is told so', async () => {
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  await page.addInitScript(() => (WebAssembly.validate = () => false));
+  await page.goto(server.address);
+  await page.waitForSelector('.error[data-code=NO_SIMD]');
+  await context.close();
+});
+
+test('the page works below a sub-path', async () => {
+  const above = await serve(path.dirname(path.resolve(DIST)));
+  const opened = await openPage(browser, `${above.address}${path.basename(path.resolve(DIST))}/`);
+  await settled(opened.page);
+  await clean(opened);
+  above.close();
+});

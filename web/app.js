@@ -1,0 +1,156 @@
+// @ts-check
+/** The page: what comes in, the detector, and what is shown. */
+import './engine-state.js';
+import './drop.js';
+import './gallery.js';
+import './result.js';
+import './samples.js';
+import { load } from './detector.js';
+import { announce } from './dom.js';
+import { sortOut } from './inputs.js';
+import { explainError, spokenVerdict } from './words.js';
+
+const find = (/** @type {string} */ selector) => /** @type {any} */ (document.querySelector(selector));
+const state = find('nac-engine-state');
+const samples = find('nac-samples');
+const gallery = find('nac-gallery');
+const view = find('nac-result');
+
+/** @type {Promise<import('./detector.js').Loaded>} */
+let loading;
+/** Only the last question gets an answer. */
+let question = 0;
+let touched = false;
+
+/** @param {{ model?: File, profile?: File }} own */
+function start(own) {
+  const previous = loading;
+  const began = performance.now();
+  loading = load(own, (progress) => state.progress(progress));
+  loading.then(
+    (loaded) => {
+      previous?.then(({ detector, inspector }) => [detector, inspector].forEach((one) => one.close()), () => {});
+      state.ready(loaded.detector.info, performance.now() - began, loaded.name);
+    },
+    () => state.failed(),
+  );
+  return loading;
+}
+
+/** @param {File[]} files */
+async function take(files) {
+  touched = true;
+  const { model, profile, images } = sortOut(files);
+  if (model || profile) {
+    gallery.stop();
+    gallery.hidden = true;
+    try {
+      await start({ model, profile });
+      announce(`${model?.name ?? profile?.name} is ready.`);
+    } catch (error) {
+      fail(error, { file: (profile ?? model)?.name, retry: () => start({}).then(() => samples.chooseFirst(), fail) });
+      return;
+    }
+  }
+  if (images.length === 1) await showOne(images[0]);
+  else if (images.length > 1) await showMany(images);
+  else if (!model && !profile) announce('No image was found there.');
+}
+
+/**
+ * @param {File} file
+ * @param {{ back?: () => void }} [options]
+ */
+async function showOne(file, { back } = {}) {
+  const asked = ++question;
+  gallery.hidden = true;
+  if (!back) gallery.stop();
+  view.hidden = false;
+  view.showBusy('Scoring…');
+  samples.select(file.name);
+  reveal();
+  try {
+    const { detector, inspector, calibration } = await loading;
+    const result = await detector.score(file, { explain: true });
+    if (asked !== question) return;
+    view.show(result, { file, calibration, back });
+    samples.mark(file.name, result.verdict);
+    announce(spokenVerdict(result, file.name));
+    const coverage = await inspector.coverage(file);
+    if (asked === question) view.showCoverage(coverage);
+  } catch (error) {
+    if (asked === question) fail(error, { file: file.name, back });
+  } finally {
+    if (asked === question) view.removeAttribute('aria-busy');
+  }
+}
+
+/** @param {File[]} files */
+async function showMany(files) {
+  const asked = ++question;
+  try {
+    const loaded = await loading;
+    if (asked !== question) return;
+    view.hidden = true;
+    gallery.hidden = false;
+    samples.select('');
+    reveal();
+    await gallery.run(files, loaded);
+  } catch (error) {
+    if (asked === question) fail(error, {});
+  }
+}
+
+/** On a phone the result lies below the samples: the visitor who asked for it is taken there. */
+function reveal() {
+  const result = find('#result');
+  if (!navigator.userActivation?.hasBeenActive || result.getBoundingClientRect().top < innerHeight * 0.6) return;
+  const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
+  result.scrollIntoView({ block: 'start', behavior: calm ? 'auto' : 'smooth' });
+}
+
+/** @param {any} error @param {{ file?: string, retry?: () => void, back?: () => void }} [about] */
+function fail(error, about) {
+  view.removeAttribute('aria-busy');
+  view.hidden = false;
+  gallery.hidden = true;
+  view.showError(error, about);
+  samples.select('');
+  announce(`${about?.file ?? ''} ${explainError(error).title}`);
+}
+
+addEventListener('nac-files', (event) => take(/** @type {any} */ (event).detail.files));
+addEventListener('nac-failed', (event) => fail(/** @type {any} */ (event).detail.error));
+addEventListener('nac-scored', (event) => {
+  const { file, result } = /** @type {any} */ (event).detail;
+  samples.mark(file.name, result?.verdict ?? null);
+});
+addEventListener('nac-open', (event) => {
+  const { file, index, error } = /** @type {any} */ (event).detail;
+  const back = () => {
+    ++question;
+    view.hidden = true;
+    gallery.hidden = false;
+    gallery.querySelector(`[data-index="${index}"]`)?.focus();
+  };
+  if (error) fail(error, { file: file.name, back });
+  else showOne(file, { back });
+  find('#result').focus({ preventScroll: true });
+  find('#result').scrollIntoView({ block: 'start' });
+});
+
+/** What a suspicious visitor can check in the developer tools, said in the page. */
+function showPrivacy() {
+  const elsewhere = performance.getEntriesByType('resource').filter(({ name }) => !name.startsWith(location.origin) && !/^(blob|data):/.test(name)).length;
+  find('#privacy').textContent = `Your images stay in this tab: the page’s security policy allows it to talk to no other server. Requests to other servers so far: ${elsewhere}.`;
+}
+
+showPrivacy();
+new PerformanceObserver(showPrivacy).observe({ type: 'resource' });
+
+view.showBusy('Loading the model…');
+start({}).then(
+  // Something to look at, unless the visitor was faster.
+  () => touched || samples.chooseFirst(),
+  (error) => fail(error),
+);

@@ -1,0 +1,78 @@
+// @ts-check
+/** What the page says. Numbers and codes become sentences here and nowhere else. */
+
+/** @typedef {import('../wasm/js/result.js').Result} Result */
+
+/** @param {number} fraction */
+export function percent(fraction) {
+  const value = 100 * fraction;
+  if (value > 0 && value < 0.1) return '< 0.1 %';
+  return `${value >= 99.95 || value < 10 ? value.toFixed(1).replace(/\.0$/, '') : Math.round(value)} %`;
+}
+
+/** @param {number} milliseconds */
+export const duration = (milliseconds) => (milliseconds < 10 ? milliseconds.toFixed(1) : Math.round(milliseconds).toString());
+
+/** @param {number} bytes */
+export const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
+
+/** @param {Result} result */
+export function verdictTitle({ verdict }) {
+  if (verdict === null) return 'No verdict';
+  return verdict === 'in' ? 'In-distribution' : 'Out-of-distribution';
+}
+
+/** @param {Result} result */
+export function verdictSentence({ verdict, pValue }) {
+  if (verdict === null || pValue === null) return 'This profile has no threshold, so there is a score but no verdict.';
+  const share = pValue < 0.001 ? 'Almost none' : `Only ${percent(pValue)}`;
+  if (verdict === 'out') return `${share} of the familiar images held out for comparison score this low. The neurons are in states they have hardly known.`;
+  return `${percent(pValue)} of the familiar images held out for comparison score no higher. The neurons are in states they know.`;
+}
+
+/**
+ * Where coverage and the softmax tell different stories; null where they do not.
+ * @param {Result} result
+ */
+export function disagreement({ verdict, baselines, label }) {
+  if (verdict === 'out' && baselines.msp >= 0.9)
+    return `The softmax is ${percent(baselines.msp)} sure of “${label}”. Coverage disagrees: the answer is confident, the state is not familiar.`;
+  if (verdict === 'in' && baselines.msp < 0.5)
+    return `The state is familiar, yet the softmax gives its best label only ${percent(baselines.msp)}: perhaps between two known classes.`;
+  return null;
+}
+
+/** @param {Result} result @param {string} name */
+export function spokenVerdict(result, name) {
+  const p = result.pValue === null ? '' : `, p-value ${result.pValue.toFixed(3)}`;
+  return `${name}: ${verdictTitle(result)}. Score ${result.score.toFixed(2)}${p}. The network says ${result.label}, ${percent(result.probability)}.`;
+}
+
+/**
+ * An error as a person wants to read it.
+ * @param {any} error
+ * @returns {{ title: string, text: string, hint: string }}
+ */
+export function explainError(error) {
+  const text = String(error?.message ?? error);
+  switch (error?.code) {
+    case 'MALFORMED':
+      return { title: 'This file can’t be read', text, hint: 'It may be damaged or cut off. Images can be PNG, JPEG, or whatever else this browser shows (WebP, AVIF, GIF).' };
+    case 'UNSUPPORTED':
+      return { title: 'This isn’t an image we can read', text, hint: 'Images can be PNG, JPEG, or whatever else this browser shows (WebP, AVIF, GIF).' };
+    case 'LIMIT_EXCEEDED':
+      return { title: 'This image is too large', text, hint: 'The limit keeps one file from taking all the memory of this tab. A smaller copy will do: the network sees a small one anyway.' };
+    case 'OUT_OF_MEMORY':
+      return { title: 'Not enough memory', text, hint: 'Closing other tabs may help; a smaller image surely does.' };
+    case 'MISMATCH':
+      return { title: 'The profile belongs to another model', text, hint: 'A profile describes the neurons of one exact model file. Drop the .onnx and the .safetensors made from it together.' };
+    case 'NO_SIMD':
+      return { title: 'This browser is too old for the engine', text, hint: 'Any current Chrome, Edge, Firefox or Safari will do. It needs nothing else.' };
+    case 'NOT_FOUND':
+      return { title: 'A file of this page is missing', text, hint: 'If you host the page, see that models/ and the .wasm files came along.' };
+    case 'WORKER_FAILED':
+      return { title: 'A worker stopped', text, hint: 'Reload the page; if it happens again with the same image, the image is worth a bug report.' };
+    default:
+      return { title: 'That didn’t work', text, hint: 'Reloading the page starts afresh.' };
+  }
+}
