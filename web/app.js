@@ -16,25 +16,35 @@ const samples = find('nac-samples');
 const gallery = find('nac-gallery');
 const view = find('nac-result');
 
-/** @type {Promise<import('./detector.js').Loaded>} */
+/** @typedef {import('./detector.js').Loaded} Loaded */
+
+/** @type {Promise<Loaded>} */
 let loading;
+/** The last one that worked. @type {Loaded | null} */
+let current = null;
 /** Only the last question gets an answer. */
 let question = 0;
 let touched = false;
 
-/** @param {{ model?: File, profile?: File }} own */
-function start(own) {
-  const previous = loading;
+/**
+ * Loads a model and its profile. Where that fails, the one before stays in force.
+ * @param {{ model?: File, profile?: File }} own the visitor's; the bundled ones where there is none
+ */
+async function start(own) {
+  const before = current;
+  const attempt = load(own, (progress) => state.progress(progress));
+  loading = attempt.catch((error) => before ?? Promise.reject(error));
+  loading.catch(() => state.failed());
   const began = performance.now();
-  loading = load(own, (progress) => state.progress(progress));
-  loading.then(
-    (loaded) => {
-      previous?.then(({ detector, inspector }) => [detector, inspector].forEach((one) => one.close()), () => {});
-      state.ready(loaded.detector.info, performance.now() - began, loaded.name);
-    },
-    () => state.failed(),
-  );
-  return loading;
+  try {
+    current = await attempt;
+    before?.detector.close();
+    before?.inspector.close();
+    state.ready(current.detector.info, performance.now() - began, current.name);
+  } catch (error) {
+    if (before) state.ready(before.detector.info, null, before.name);
+    throw error;
+  }
 }
 
 /** @param {File[]} files */
@@ -42,13 +52,14 @@ async function take(files) {
   touched = true;
   const { model, profile, images } = sortOut(files);
   if (model || profile) {
+    ++question;
     gallery.stop();
-    gallery.hidden = true;
     try {
       await start({ model, profile });
       announce(`${model?.name ?? profile?.name} is ready.`);
     } catch (error) {
-      fail(error, { file: (profile ?? model)?.name, retry: () => start({}).then(() => samples.chooseFirst(), fail) });
+      const retry = current ? { text: `Go on with ${current.name}`, act: () => samples.chooseFirst() } : undefined;
+      fail(error, { file: (profile ?? model)?.name, subject: 'model', retry });
       return;
     }
   }
@@ -109,14 +120,14 @@ function reveal() {
   result.scrollIntoView({ block: 'start', behavior: calm ? 'auto' : 'smooth' });
 }
 
-/** @param {any} error @param {{ file?: string, retry?: () => void, back?: () => void }} [about] */
+/** @param {any} error @param {{ file?: string, subject?: 'image' | 'model', retry?: { text: string, act: () => void }, back?: () => void }} [about] */
 function fail(error, about) {
   view.removeAttribute('aria-busy');
   view.hidden = false;
   gallery.hidden = true;
   view.showError(error, about);
   samples.select('');
-  announce(`${about?.file ?? ''} ${explainError(error).title}`);
+  announce(`${about?.file ?? ''} ${explainError(error, about?.subject).title}`);
 }
 
 addEventListener('nac-files', (event) => take(/** @type {any} */ (event).detail.files));
@@ -152,5 +163,5 @@ view.showBusy('Loading the model…');
 start({}).then(
   // Something to look at, unless the visitor was faster.
   () => touched || samples.chooseFirst(),
-  (error) => fail(error),
+  (error) => fail(error, { subject: 'model' }),
 );

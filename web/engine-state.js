@@ -23,14 +23,14 @@ export class EngineState extends HTMLElement {
     this.#show(done ? 'Compiling' : `Downloading ${megabytes(sum)} of ${megabytes(all)}`, all > 0 ? sum / all : 0);
   }
 
-  /** @param {any} info @param {number} milliseconds @param {string} name */
+  /** @param {any} info @param {number | null} milliseconds null where it was ready before @param {string} name */
   ready(info, milliseconds, name) {
     this.#seen = {};
     this.dataset.state = 'ready';
     const layers = info.profile.layers.length;
     this.replaceChildren(
       h('p', { class: 'engine-name' }, h('span', { class: 'dot', 'aria-hidden': 'true' }), name),
-      h('p', { class: 'hint' }, `ready in ${(milliseconds / 1000).toFixed(1)} s · ${layers} layers tapped · profile of ${info.profile.images.toLocaleString('en')} images · WebAssembly ${info.variant === 'relaxed' ? 'relaxed SIMD' : 'SIMD'}`),
+      h('p', { class: 'hint' }, `${milliseconds === null ? 'ready' : `ready in ${(milliseconds / 1000).toFixed(1)} s`} · ${layers} layers tapped · profile of ${info.profile.images.toLocaleString('en')} images · WebAssembly ${info.variant === 'relaxed' ? 'relaxed SIMD' : 'SIMD'}`),
     );
   }
 

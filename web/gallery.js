@@ -3,7 +3,7 @@
 import { scoreAxis } from './charts/axis.js';
 import { announce, emit, h, replace } from './dom.js';
 import { download, toCsv, toDocument, toJson } from './export.js';
-import { explainError, percent } from './words.js';
+import { explainError, percent, shortP } from './words.js';
 
 /** @typedef {import('../wasm/js/result.js').Result} Result */
 /** @typedef {{ index: number, file: File, result?: Result, error?: any }} Entry */
@@ -146,7 +146,7 @@ export class Gallery extends HTMLElement {
   #tile(entry) {
     const { file, result, error, index } = entry;
     const name = file.name.split('/').at(-1);
-    const words = error ? explainError(error).title : `${result?.verdict === 'out' ? 'out-of-distribution' : 'in-distribution'}, p ${result?.pValue?.toFixed(3)}`;
+    const words = error ? explainError(error).title : `${result?.verdict === 'out' ? 'out-of-distribution' : 'in-distribution'}, ${shortP(result?.pValue)}`;
     const url = this.#urls.get(entry) ?? URL.createObjectURL(file);
     this.#urls.set(entry, url);
     const image = error ? h('span', { class: 'no-image', 'aria-hidden': 'true' }, '?') : h('img', { src: url, alt: '', loading: 'lazy', decoding: 'async' });
@@ -155,7 +155,7 @@ export class Gallery extends HTMLElement {
       h('button', { type: 'button', class: 'tile', 'data-index': index, 'data-verdict': error ? 'error' : (result?.verdict ?? 'none'), title: file.name, 'aria-label': `${name}: ${words}`, click: () => emit(this, 'nac-open', entry) },
         image,
         h('span', { class: 'tile-name' }, name),
-        h('span', { class: 'tile-verdict number' }, error ? 'unreadable' : `p ${result?.pValue?.toFixed(3) ?? '–'}`),
+        h('span', { class: 'tile-verdict number' }, error ? 'unreadable' : shortP(result?.pValue)),
         result && h('span', { class: 'hint' }, `${result.label} ${percent(result.probability)}`)));
   }
 }

@@ -108,9 +108,9 @@ export class ResultView extends HTMLElement {
     });
   }
 
-  /** @param {any} error @param {{ file?: string, retry?: () => void, back?: () => void }} [about] */
-  showError(error, { file, retry, back } = {}) {
-    const { title, text, hint } = explainError(error);
+  /** @param {any} error @param {{ file?: string, subject?: 'image' | 'model', retry?: { text: string, act: () => void }, back?: () => void }} [about] */
+  showError(error, { file, subject, retry, back } = {}) {
+    const { title, text, hint } = explainError(error, subject);
     this.dataset.verdict = 'error';
     replace(this,
       back && h('button', { type: 'button', class: 'quiet back', click: back }, '← All images'),
@@ -120,7 +120,7 @@ export class ResultView extends HTMLElement {
           file && h('p', { class: 'file' }, file),
           h('h2', null, title), h('p', { class: 'lead' }, hint),
           h('p', { class: 'hint' }, text),
-          retry && h('p', null, h('button', { type: 'button', class: 'primary', click: retry }, 'Back to the bundled model')))));
+          retry && h('p', null, h('button', { type: 'button', class: 'primary', click: retry.act }, retry.text)))));
   }
 
   /** @param {string} name */

@@ -10,6 +10,9 @@ export function percent(fraction) {
   return `${value >= 99.95 || value < 10 ? value.toFixed(1).replace(/\.0$/, '') : Math.round(value)} %`;
 }
 
+/** @param {number | null | undefined} p */
+export const shortP = (p) => (typeof p !== 'number' ? 'no p-value' : p < 0.001 ? 'p < 0.001' : `p ${p.toFixed(3)}`);
+
 /** @param {number} milliseconds */
 export const duration = (milliseconds) => (milliseconds < 10 ? milliseconds.toFixed(1) : Math.round(milliseconds).toString());
 
@@ -51,10 +54,13 @@ export function spokenVerdict(result, name) {
 /**
  * An error as a person wants to read it.
  * @param {any} error
+ * @param {'image' | 'model'} [subject] what was being read; model: or its profile
  * @returns {{ title: string, text: string, hint: string }}
  */
-export function explainError(error) {
+export function explainError(error, subject = 'image') {
   const text = String(error?.message ?? error);
+  if (subject === 'model' && ['MALFORMED', 'UNSUPPORTED', 'LIMIT_EXCEEDED', 'NOT_FINITE', 'INVALID_ARGUMENT'].includes(error?.code))
+    return { title: 'This model or profile can’t be used', text, hint: 'A detector needs two files that belong together: an .onnx model and the .safetensors profile made from it. Drop both at once.' };
   switch (error?.code) {
     case 'MALFORMED':
       return { title: 'This file can’t be read', text, hint: 'It may be damaged or cut off. Images can be PNG, JPEG, or whatever else this browser shows (WebP, AVIF, GIF).' };

@@ -146,13 +146,14 @@ test('what is no image, and a damaged one, are said in the page', async () => {
   await clean(opened);
 });
 
-test('a file that is no profile is refused, and the bundled one comes back', async () => {
+test('a file that is no profile is refused, and the one before stays in force', async () => {
   const opened = await open();
   const { page } = opened;
   await page.setInputFiles('#files', [{ name: 'other.safetensors', mimeType: '', buffer: Buffer.from('nothing like a profile') }]);
   await page.waitForSelector('.error');
-  assert.equal(await page.locator('nac-engine-state').getAttribute('data-state'), 'failed');
-  await page.click('text=Back to the bundled model');
+  assert.match(await page.locator('.error h2').innerText(), /can’t be used/);
+  assert.equal(await page.locator('nac-engine-state').getAttribute('data-state'), 'ready');
+  await page.click('text=Go on with');
   await page.waitForSelector('.verdict-card');
   await clean(opened);
 });
