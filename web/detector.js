@@ -5,7 +5,7 @@ import { Inspector } from './inspector.js';
 import { readTensor } from './safetensors.js';
 
 /**
- * @typedef {import('../wasm/js/detector.js').Detector} Detector
+ * @typedef {import('../wasm/js/index.js').Detector} Detector
  * @typedef {{ detector: Detector, inspector: Inspector, calibration: Float32Array, name: string }} Loaded
  */
 
