@@ -133,6 +133,33 @@ test('pasting scores', async () => {
   await clean(opened);
 });
 
+test('a picked folder is scored with its sub-folders', async () => {
+  const opened = await open();
+  const { page } = opened;
+  await page.setInputFiles('#folder', SAMPLES);
+  await page.waitForSelector('text=/28 images in .* s/');
+  await clean(opened);
+});
+
+test('WebP goes through the browser’s decoder, and the page says so', async () => {
+  const opened = await open();
+  const { page } = opened;
+  await page.evaluate(async () => {
+    const canvas = new OffscreenCanvas(64, 48);
+    const context = canvas.getContext('2d');
+    context.fillStyle = 'teal';
+    context.fillRect(8, 8, 30, 30);
+    const file = new File([await canvas.convertToBlob({ type: 'image/webp' })], 'drawn.webp');
+    const transfer = new DataTransfer();
+    transfer.items.add(file);
+    document.body.dispatchEvent(new DragEvent('drop', { dataTransfer: transfer, bubbles: true, cancelable: true }));
+  });
+  await page.waitForSelector('nac-result .file:has-text("drawn.webp")');
+  await settled(page);
+  assert.match(await page.locator('nac-result').innerText(), /decoded by this browser/);
+  await clean(opened);
+});
+
 test('what is no image, and a damaged one, are said in the page', async () => {
   const opened = await open();
   const { page } = opened;
