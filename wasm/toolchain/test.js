@@ -1,6 +1,6 @@
 // npm test [-- STEP...]: set-up, builds and every test. The last line is "N passed, N failed", summed over
 // all; the exit code is 0 only when something passed and nothing failed.
-// STEP: native, asan, wasm-simd, wasm-relaxed (C tests by preset), node. Default: all.
+// STEP: native, asan, wasm-simd, wasm-relaxed (C tests by preset), node, browser. Default: all.
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
@@ -12,7 +12,9 @@ import { setUp } from './setup.js';
 import { VARIANTS } from './xnnpack.js';
 
 const PRESETS = ['native', 'asan', 'wasm-simd', 'wasm-relaxed'];
-const STEPS = [...PRESETS, 'node'];
+// Test files by step; the browser's are apart because they want a Chromium.
+const FOLDERS = { node: ['tests/node', 'tests/architecture'], browser: ['tests/browser'] };
+const STEPS = [...PRESETS, ...Object.keys(FOLDERS)];
 
 program(async (args) => {
   const steps = args.length > 0 ? args : STEPS;
@@ -24,7 +26,7 @@ program(async (args) => {
   for (const step of steps) {
     let count;
     try {
-      count = step === 'node' ? await testNode() : await testPreset(step);
+      count = FOLDERS[step] ? await testNode(step) : await testPreset(step);
     } catch (error) {
       // A step that cannot run is one failure.
       say(error instanceof SetupError ? error.message : error.stack);
@@ -84,15 +86,15 @@ function countCtest(output) {
   return sum;
 }
 
-async function testNode() {
-  const files = ['tests/node', 'tests/architecture'].flatMap((folder) => {
+async function testNode(step) {
+  const files = FOLDERS[step].flatMap((folder) => {
     const names = fs.existsSync(path.join(root, folder)) ? fs.readdirSync(path.join(root, folder)) : [];
     return names.filter((name) => name.endsWith('.test.js')).sort().map((name) => path.join(folder, name));
   });
   if (files.length === 0) return { passed: 0, failed: 0 };
   await needDependencies();
   await build();
-  say('Testing in Node');
+  say(`Testing: ${FOLDERS[step].join(', ')}`);
   const tap = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'nac-test-')), 'node.tap');
   // Node 20 runs relaxed SIMD behind a flag, which test processes inherit; later versions know none.
   const flags = Number(process.versions.node.split('.')[0]) < 21 ? ['--experimental-wasm-relaxed-simd'] : [];

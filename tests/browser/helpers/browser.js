@@ -5,7 +5,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 import { listen } from '../../../wasm/cli/serve.js';
-import { run, say, SetupError, which } from '../../../wasm/toolchain/shell.js';
+import { needPackages } from '../../../wasm/toolchain/packages.js';
 
 export const DIST = fileURLToPath(new URL('../../../dist/', import.meta.url));
 export const SAMPLES = fileURLToPath(new URL('../../../models/samples/', import.meta.url));
@@ -18,20 +18,7 @@ const installed = () => EXECUTABLES.find((file) => file && existsSync(file));
 
 /** Debian's chromium, where there is no browser yet. */
 async function needChromium() {
-  if (installed()) return;
-  const root = process.getuid() === 0;
-  if (!which('apt-get') || (!root && !which('sudo')))
-    throw new SetupError('There is no Chromium here: install one (Debian: `apt-get install chromium`), or name its program in NAC_CHROMIUM.');
-  say('Installing chromium');
-  const apt = (...args) => [...(root ? [] : ['sudo']), 'env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', '-o', 'DPkg::Lock::Timeout=300', ...args];
-  const command = apt('install', '-y', '--no-install-recommends', 'chromium');
-  try {
-    await run('apt-get install', command, { input: true });
-  } catch {
-    // The usual reason: package lists that are empty or older than the mirror.
-    await run('apt-get update', apt('update'), { input: true });
-    await run('apt-get install', command, { input: true });
-  }
+  if (!installed()) await needPackages(['browser']);
 }
 
 export async function launch() {
