@@ -1,13 +1,13 @@
 // @ts-check
 /** The page: what comes in, the detector, and what is shown. */
-import './engine-state.js';
-import './drop.js';
-import './gallery.js';
-import './result.js';
-import './samples.js';
-import { load } from './detector.js';
+import './engine/engine-state.js';
+import './intake/drop.js';
+import './batch/gallery.js';
+import './result/result.js';
+import './intake/samples.js';
+import { load } from './engine/detector.js';
 import { announce } from './dom.js';
-import { sortOut } from './inputs.js';
+import { sortOut } from './intake/inputs.js';
 import { explainError, spokenVerdict } from './words.js';
 
 const find = (/** @type {string} */ selector) => /** @type {any} */ (document.querySelector(selector));
@@ -16,7 +16,7 @@ const samples = find('nac-samples');
 const gallery = find('nac-gallery');
 const view = find('nac-result');
 
-/** @typedef {import('./detector.js').Loaded} Loaded */
+/** @typedef {import('./engine/detector.js').Loaded} Loaded */
 
 /** @type {Promise<Loaded>} */
 let loading;

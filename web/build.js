@@ -30,5 +30,5 @@ for (const name of MODEL) {
 const html = fs.readFileSync(path.join(root, 'web/index.html'), 'utf8')
   .replaceAll('="../dist/', '="./')
   .replaceAll('="../models/', '="./models/')
-  .replace(/="\.\/([\w-]+\.(?:css|js|svg))"/g, '="./web/$1"');
+  .replace(/="\.\/([\w/-]+\.(?:css|js|svg))"/g, '="./web/$1"');
 fs.writeFileSync(path.join(dist, 'index.html'), html);

@@ -5,7 +5,7 @@ import path from 'node:path';
 import test, { after, before } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { loadDetector } from '../../wasm/js/node.js';
-import { SETS } from '../../web/sample-list.js';
+import { SETS } from '../../web/intake/sample-list.js';
 import { DIST, SAMPLES, drop, launch, openPage, sample, serve } from './helpers/browser.js';
 
 let browser, server;

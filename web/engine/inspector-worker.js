@@ -1,11 +1,11 @@
 // @ts-check
 /** In: { setup } once, then { bytes } of an image. Out: { coverage }, an array a layer, null for what cannot be read. */
-import { Engine } from '../wasm/js/engine.js';
-import { prepareImage } from '../wasm/js/detector.js';
-import { host } from '../wasm/js/host-browser.js';
-import { Runner } from '../wasm/js/runner.js';
+import { Engine } from '../../wasm/js/engine.js';
+import { prepareImage } from '../../wasm/js/detector.js';
+import { host } from '../../wasm/js/host-browser.js';
+import { Runner } from '../../wasm/js/runner.js';
 
-/** @type {Promise<{ runner: Runner, profile: import('../wasm/js/engine/profile.js').Profile }> | undefined} */
+/** @type {Promise<{ runner: Runner, profile: import('../../wasm/js/engine/profile.js').Profile }> | undefined} */
 let opened;
 let last = Promise.resolve();
 

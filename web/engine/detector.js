@@ -1,11 +1,11 @@
 // @ts-check
 /** The detector behind the page: loads it, replaces it by the visitor's own, and asks about single neurons. */
-import { NacError, chooseVariant, loadDetector } from '../wasm/js/index.js';
+import { NacError, chooseVariant, loadDetector } from '../../wasm/js/index.js';
 import { Inspector } from './inspector.js';
 import { readTensor } from './safetensors.js';
 
 /**
- * @typedef {import('../wasm/js/index.js').Detector} Detector
+ * @typedef {import('../../wasm/js/index.js').Detector} Detector
  * @typedef {{ detector: Detector, inspector: Inspector, calibration: Float32Array, name: string }} Loaded
  */
 

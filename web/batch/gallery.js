@@ -1,11 +1,11 @@
 // @ts-check
 /** Many images: progress while they are scored, then a gallery, the least familiar first. */
-import { scoreAxis } from './charts/axis.js';
-import { announce, emit, h, replace } from './dom.js';
-import { download, toCsv, toDocument, toJson } from './export.js';
-import { explainError, percent, shortP } from './words.js';
+import { scoreAxis } from '../charts/axis.js';
+import { announce, emit, h, replace } from '../dom.js';
+import { download, toCsv, toDocument, toJson } from '../export.js';
+import { explainError, percent, shortP } from '../words.js';
 
-/** @typedef {import('../wasm/js/result.js').Result} Result */
+/** @typedef {import('../../wasm/js/result.js').Result} Result */
 /** @typedef {{ index: number, file: File, result?: Result, error?: any }} Entry */
 
 const PAGE = 120; // tiles in the document at once; more on demand, so that ten thousand images stay light
@@ -29,7 +29,7 @@ export class Gallery extends HTMLElement {
   /**
    * Scores the files and shows them as they come. Resolves when all are done or the visitor has cancelled.
    * @param {File[]} files
-   * @param {import('./detector.js').Loaded} loaded
+   * @param {import('../engine/detector.js').Loaded} loaded
    */
   async run(files, { detector, calibration, name }) {
     this.stop();

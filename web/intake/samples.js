@@ -1,6 +1,6 @@
 // @ts-check
 /** The bundled samples, to try. */
-import { emit, h } from './dom.js';
+import { emit, h } from '../dom.js';
 import { SETS } from './sample-list.js';
 
 /** The gallery. Fires nac-files with the chosen samples as Files. */

@@ -1,14 +1,14 @@
 // @ts-check
 /** One image: verdict, place among the familiar ones, and why. Shows errors in the same place. */
-import { scoreAxis } from './charts/axis.js';
-import { bar } from './charts/bar.js';
-import { drawHeatMap } from './charts/heatmap.js';
-import { coverageStrip } from './charts/strip.js';
-import { h, replace } from './dom.js';
-import { download, toJson } from './export.js';
-import { disagreement, duration, explainError, percent, verdictSentence, verdictTitle } from './words.js';
+import { scoreAxis } from '../charts/axis.js';
+import { bar } from '../charts/bar.js';
+import { drawHeatMap } from '../charts/heatmap.js';
+import { coverageStrip } from '../charts/strip.js';
+import { h, replace } from '../dom.js';
+import { download, toJson } from '../export.js';
+import { disagreement, duration, explainError, percent, verdictSentence, verdictTitle } from '../words.js';
 
-/** @typedef {import('../wasm/js/result.js').Result} Result */
+/** @typedef {import('../../wasm/js/result.js').Result} Result */
 
 const STAGES = /** @type {const} */ (['decode', 'preprocess', 'forward', 'backward', 'score']);
 

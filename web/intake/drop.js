@@ -1,6 +1,6 @@
 // @ts-check
 /** Where images come in. Fires nac-files { files }, whichever way they came. */
-import { emit, h } from './dom.js';
+import { emit, h } from '../dom.js';
 import { filesOf, filesOfFolder } from './inputs.js';
 
 export class Drop extends HTMLElement {

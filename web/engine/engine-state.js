@@ -1,7 +1,7 @@
 // @ts-check
 /** What the engine is doing: downloading, compiling, ready. */
-import { h } from './dom.js';
-import { megabytes } from './words.js';
+import { h } from '../dom.js';
+import { megabytes } from '../words.js';
 
 const STAGES = /** @type {const} */ (['wasm', 'model', 'profile']);
 
