@@ -4,6 +4,8 @@ import './engine/engine-state.js';
 import './intake/drop.js';
 import './batch/gallery.js';
 import './result/result.js';
+import './offline/privacy.js';
+import './offline/update.js';
 import './intake/samples.js';
 import { load } from './engine/detector.js';
 import { announce } from './dom.js';
@@ -149,15 +151,6 @@ addEventListener('nac-open', (event) => {
   find('#result').focus({ preventScroll: true });
   find('#result').scrollIntoView({ block: 'start' });
 });
-
-/** What a suspicious visitor can check in the developer tools, said in the page. */
-function showPrivacy() {
-  const elsewhere = performance.getEntriesByType('resource').filter(({ name }) => !name.startsWith(location.origin) && !/^(blob|data):/.test(name)).length;
-  find('#privacy').textContent = `Your images stay in this tab: the page’s security policy allows it to talk to no other server. Requests to other servers so far: ${elsewhere}.`;
-}
-
-showPrivacy();
-new PerformanceObserver(showPrivacy).observe({ type: 'resource' });
 
 view.showBusy('Loading the model…');
 start({}).then(

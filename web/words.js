@@ -19,6 +19,9 @@ export const duration = (milliseconds) => (milliseconds < 10 ? milliseconds.toFi
 /** @param {number} bytes */
 export const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
 
+/** @param {number} count */
+export const bytes = (count) => (count < 1e5 ? `${count.toLocaleString('en')} ${count === 1 ? 'byte' : 'bytes'}` : megabytes(count));
+
 /** @param {Result} result */
 export function verdictTitle({ verdict }) {
   if (verdict === null) return 'No verdict';

@@ -6,7 +6,7 @@ import test, { after, before } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { loadDetector } from '../../wasm/js/node.js';
 import { SETS } from '../../web/intake/sample-list.js';
-import { DIST, SAMPLES, drop, launch, openPage, sample, serve } from './helpers/browser.js';
+import { DIST, SAMPLES, clean, drop, launch, openPage, sample, saved, serve, settled } from './helpers/browser.js';
 
 let browser, server;
 before(async () => {
@@ -17,26 +17,11 @@ after(async () => {
   server?.close();
 });
 
-const settled = (page) => page.waitForSelector('.strip-place canvas', { timeout: 20_000 });
 const open = async (options) => {
   const opened = await openPage(browser, `${server.address}?variant=simd`, options);
   await settled(opened.page);
   return opened;
 };
-
-/** Nothing on the console, nothing against the policy, nothing from elsewhere. */
-async function clean({ page, faults, elsewhere }) {
-  assert.deepEqual(faults, []);
-  assert.deepEqual(elsewhere, []);
-  assert.deepEqual(await page.evaluate(() => window.violations), []);
-  await page.context().close();
-}
-
-/** What "Save" gives. */
-async function saved(page, button) {
-  const [download] = await Promise.all([page.waitForEvent('download'), page.click(`text=${button}`)]);
-  return readFileSync(await download.path(), 'utf8');
-}
 
 test('the list of samples is what lies in the folder', () => {
   for (const { folder, names } of SETS)

@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import zlib from 'node:zlib';
+import { needDependencies } from './dependencies.js';
 import { ninja, program, root, run, say, SetupError } from './shell.js';
 import { setUp } from './setup.js';
 import { clang, VARIANTS } from './xnnpack.js';
@@ -35,6 +36,7 @@ export async function build() {
   await buildWasm();
   const page = path.join(root, 'web/build.js');
   if (fs.existsSync(page)) {
+    await needDependencies(); // its bundler
     say('Building the page');
     await run('Building the page', ['node', page], { cwd: root });
   }

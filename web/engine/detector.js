@@ -1,6 +1,8 @@
 // @ts-check
 /** The detector behind the page: loads it, replaces it by the visitor's own, and asks about single neurons. */
+import { host } from '../../wasm/js/host-browser.js';
 import { NacError, chooseVariant, loadDetector } from '../../wasm/js/index.js';
+import { locate } from '../locate.js';
 import { Inspector } from './inspector.js';
 import { readTensor } from './safetensors.js';
 
@@ -44,17 +46,16 @@ async function readAll(source, report) {
  * @returns {Promise<Loaded>}
  */
 export async function load(own, onProgress) {
-  const at = (/** @type {string} */ place) => new URL(place, document.baseURI);
-  const { model = '', profile = '', wasm = '' } = document.body.dataset;
+  const { model = '', profile = '' } = document.body.dataset;
   // ?variant=simd is for people who compare numbers between machines.
   const asked = /** @type {any} */ (new URLSearchParams(location.search).get('variant') ?? 'auto');
   const variant = chooseVariant(asked);
   const read = (/** @type {'wasm' | 'model' | 'profile'} */ stage, /** @type {URL | File} */ source) =>
     readAll(source, (loaded, total) => onProgress({ stage, loaded, total }));
   const [binary, modelBytes, profileBytes] = await Promise.all([
-    read('wasm', at(`${wasm}nac-${variant}.wasm`)),
-    read('model', own.model ?? at(model)),
-    read('profile', own.profile ?? at(profile)),
+    read('wasm', host.wasm(variant)),
+    read('model', own.model ?? locate(model)),
+    read('profile', own.profile ?? locate(profile)),
   ]);
   const module = await WebAssembly.compile(/** @type {any} */ (binary)).catch((error) => {
     throw new NacError('UNSUPPORTED', `the WebAssembly file can't be compiled: ${error.message}`);

@@ -1,7 +1,11 @@
 // @ts-check
 /** The bundled samples, to try. */
 import { emit, h } from '../dom.js';
+import { locate } from '../locate.js';
 import { SETS } from './sample-list.js';
+
+/** @param {string} path "set/name.png" */
+const locateSample = (path) => locate(`${document.body.dataset.samples}${path}`);
 
 /** The gallery. Fires nac-files with the chosen samples as Files. */
 export class Samples extends HTMLElement {
@@ -9,10 +13,9 @@ export class Samples extends HTMLElement {
   #tiles = new Map();
 
   connectedCallback() {
-    const base = new URL(document.body.dataset.samples ?? '', document.baseURI);
     const tile = (/** @type {string} */ folder, /** @type {string} */ name) => {
       const path = `${folder}/${name}.png`;
-      const url = new URL(path, base).href;
+      const url = locateSample(path).href;
       const words = name.replaceAll('-', ' ');
       const button = h('button', { type: 'button', class: 'sample', title: words, click: () => this.#choose([path]) },
         h('img', { src: url, alt: words, width: 32, height: 32, class: 'pixelated' }));
@@ -31,10 +34,9 @@ export class Samples extends HTMLElement {
 
   /** @param {string[]} paths */
   async #choose(paths) {
-    const base = new URL(document.body.dataset.samples ?? '', document.baseURI);
     try {
       const files = await Promise.all(paths.map(async (path) => {
-        const response = await fetch(new URL(path, base));
+        const response = await fetch(locateSample(path));
         if (!response.ok) throw new Error(`${path}: the server answers ${response.status}`);
         return new File([await response.blob()], path, { type: 'image/png' });
       }));

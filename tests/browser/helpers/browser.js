@@ -1,10 +1,12 @@
 // A real Chromium and a server for the built page. Debian's browser, driven over its debugging protocol; nothing is downloaded.
-import { existsSync } from 'node:fs';
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 import { listen } from '../../../wasm/cli/serve.js';
+import { loadDetector } from '../../../wasm/js/node.js';
 import { needPackages } from '../../../wasm/toolchain/packages.js';
 
 export const DIST = fileURLToPath(new URL('../../../dist/', import.meta.url));
@@ -40,19 +42,23 @@ export async function serve(folder = DIST) {
 }
 
 /**
- * A page that keeps account of what must not happen.
+ * A page that keeps account of what must not happen. Without the service worker, unless the options allow it: every context would
+ * fill a cache of its own.
  * @returns {Promise<{ page: import('playwright-core').Page, faults: string[], elsewhere: string[] }>}
  */
 export async function openPage(browser, address, options = {}) {
-  const context = await browser.newContext({ viewport: { width: 1240, height: 900 }, ...options });
+  const context = await browser.newContext({ viewport: { width: 1240, height: 900 }, serviceWorkers: 'block', ...options });
   const page = await context.newPage();
   const faults = [];
   const elsewhere = [];
+  // A file has no origin: of it, nothing but itself is its own.
+  const { origin } = new URL(address);
+  const own = (url) => (origin === 'null' ? url === address : url.startsWith(origin));
   page.on('console', (message) => message.type() === 'error' && faults.push(message.text()));
   page.on('pageerror', (error) => faults.push(String(error)));
   page.on('request', (request) => {
     const url = request.url();
-    if (!url.startsWith(new URL(address).origin) && !/^(blob|data):/.test(url)) elsewhere.push(url);
+    if (!own(url) && !/^(blob|data):/.test(url)) elsewhere.push(url);
   });
   // Violations, also those that no console shows.
   await page.addInitScript(() => {
@@ -61,6 +67,34 @@ export async function openPage(browser, address, options = {}) {
   });
   await page.goto(address);
   return { page, faults, elsewhere };
+}
+
+/** The page has scored the image it was asked for, to the last detail. */
+export const settled = (page) => page.waitForSelector('.strip-place canvas', { timeout: 30_000 });
+
+/** Nothing on the console, nothing against the policy, nothing from elsewhere; closes the page. */
+export async function clean({ page, faults, elsewhere }) {
+  assert.deepEqual(faults, []);
+  assert.deepEqual(elsewhere, []);
+  assert.deepEqual(await page.evaluate(() => window.violations), []);
+  await page.context().close();
+}
+
+/** What the button with this text saves. */
+export async function saved(page, button) {
+  const [download] = await Promise.all([page.waitForEvent('download'), page.click(`text=${button}`)]);
+  return readFileSync(await download.path(), 'utf8');
+}
+
+/** The bundled detector's result in Node, by the binary that every browser runs. */
+export async function scoreInNode(bytes, options) {
+  const at = (name) => path.join(DIST, 'models', `cifar10-resnet18.${name}`);
+  const detector = await loadDetector({ model: readFileSync(at('onnx')), profile: readFileSync(at('safetensors')), variant: 'simd', workers: 0 });
+  try {
+    return await detector.score(bytes, options);
+  } finally {
+    detector.close();
+  }
 }
 
 /** Drops files on the page as a hand does. @param {string[]} paths */
