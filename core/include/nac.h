@@ -126,8 +126,8 @@ typedef struct nac_image {
     uint8_t *rgb;
 } nac_image;
 
-/* Decodes JPEG or PNG to the bytes of Pillow's convert("RGB"), applies alpha and EXIF policy. 16-bit samples give their
- * high byte (also gray ones, which Pillow clips). NAC_MALFORMED: damaged or cut short; what can be noticed without decoding
+/* Decodes JPEG or PNG to the bytes of Pillow's convert("RGB"), applies alpha and EXIF policy. As there, 16-bit samples give
+ * their high byte, but gray alone is clipped at 255. NAC_MALFORMED: damaged or cut short; what can be noticed without decoding
  * is never half an image. NAC_UNSUPPORTED: another format (named where it is recognised). NAC_LIMIT_EXCEEDED: over
  * NAC_MAX_IMAGE_* by its header, before pixels are allocated. */
 nac_status nac_image_decode(const void *bytes, size_t size, const nac_preprocess *preprocess, nac_image *image, nac_error *error);

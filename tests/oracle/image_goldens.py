@@ -138,11 +138,10 @@ def png_cases():
         for name in ('rgb8', 'rgba8', 'rgb16', 'rgba16', 'graya8'):
             for alpha in ('drop',) if name in ('rgb8', 'rgb16') else ('drop', 'white', 'black'):
                 decode(f'{name}{tail}.png', alpha)
-        # 16-bit gray: Pillow clips I to 255 and reads LA;16B wrongly; the high byte is what colour gets.
-        gray16 = wide[:, :, :1]
+        gray16 = wide[:, :, :1] >> (np.arange(23).reshape(-1, 1, 1) % 3 * 4)  # Pillow clips at 255
         write(f'gray16{tail}.png', png(gray16, 16, 0, interlaced))
-        decode(f'gray16{tail}.png', expected=np.repeat((gray16 >> 8).astype(np.uint8), 3, 2))
-        decode(f'graya16{tail}.png', expected=np.repeat(rgba[:, :, 2:3], 3, 2))
+        decode(f'gray16{tail}.png')
+        decode(f'graya16{tail}.png')
         for depth in (1, 2, 4, 8):
             gray = rgb[:, :, :1] >> (8 - depth)
             write(f'gray{depth}{tail}.png', png(gray, depth, 0, interlaced))

@@ -1,7 +1,7 @@
 /* png_rows.c - filtered PNG rows -> RGB8.
  *
- * 16-bit samples give their high byte, as Pillow does for colour. (For 16-bit gray Pillow's convert("RGB") clips at 255, so
- * nearly every such image turns white there; here gray is treated like colour.) */
+ * 16-bit samples become what Pillow's convert("RGB") makes of them: their high byte in colour and beside alpha, but clipped at 255 in
+ * gray alone. So nearly every such image is white here too: that is what a network saw in training. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,7 +77,8 @@ static inline unsigned sample(const uint8_t *row, size_t i, int depth) {
     return (unsigned)row[bit >> 3] >> (8 - (size_t)depth - (bit & 7)) & ((1u << depth) - 1);
 }
 
-static inline uint8_t to8(unsigned value, int depth) {
+static inline uint8_t to8(unsigned value, int depth, int color) {
+    if (depth == 16 && color == NAC_PNG_GRAY) return (uint8_t)(value > 255 ? 255 : value);
     return (uint8_t)(depth == 16 ? value >> 8 : depth == 8 ? value : value * (255u / ((1u << depth) - 1)));
 }
 
@@ -92,11 +93,11 @@ static inline bool read_pixel(const nac_png *png, const uint8_t *row, size_t i, 
         return true;
     }
     bool gray = samples < 3;
-    rgba[0] = to8(v[0], png->depth);
-    rgba[1] = gray ? rgba[0] : to8(v[1], png->depth);
-    rgba[2] = gray ? rgba[0] : to8(v[2], png->depth);
+    rgba[0] = to8(v[0], png->depth, png->color);
+    rgba[1] = gray ? rgba[0] : to8(v[1], png->depth, png->color);
+    rgba[2] = gray ? rgba[0] : to8(v[2], png->depth, png->color);
     rgba[3] = 255;
-    if (png->color & 4) rgba[3] = to8(v[samples - 1], png->depth);
+    if (png->color & 4) rgba[3] = to8(v[samples - 1], png->depth, png->color);
     else if (png->has_key && v[0] == png->key[0] && (gray || (v[1] == png->key[1] && v[2] == png->key[2]))) rgba[3] = 0;
     return true;
 }
