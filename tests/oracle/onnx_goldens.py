@@ -60,6 +60,12 @@ save("unsorted", model([TAIL[1], CONV, TAIL[0]], initializers=WEIGHT))
 save("initializer_as_input", model([CONV, *TAIL], [value("x", [1, 3, 8, 8]), value("w", [4, 3, 3, 3])], initializers=WEIGHT))
 save("domain", helper.make_model(graph([node("Conv", ["x", "w"], ["features"], domain="ai.onnx"), *TAIL], initializers=WEIGHT), ir_version=7,
                                  opset_imports=[helper.make_opsetid("ai.onnx", 9), helper.make_opsetid("com.microsoft", 1)]))
+# again and same are pooled's numbers under other names; turned has the batch last.
+save("second_names", model([
+    node("GlobalAveragePool", ["x"], ["pool"]), node("Flatten", ["pool"], ["pooled"]), node("Identity", ["pooled"], ["again"]),
+    node("Reshape", ["pooled", "shape"], ["same"]), node("Transpose", ["pooled"], ["turned"]), node("Transpose", ["turned"], ["back"]),
+    node("Mul", ["again", "two"], ["a"]), node("Mul", ["same", "four"], ["b"]), node("Sum", ["a", "b", "back"], ["logits"])],
+    outputs=[value("logits", ["N", 3])], initializers=constants(shape=np.int64([0, -1]), two=np.float32(2), four=np.float32(4))))
 odd_labels = model([CONV, *TAIL], initializers=WEIGHT)
 helper.set_model_props(odd_labels, {"labels": "cat, dog"})
 save("odd_labels", odd_labels)

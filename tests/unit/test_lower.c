@@ -30,7 +30,7 @@ static nac_status lower(const char *name, int batch, int height, int width) {
     error = (nac_error){0};
     ENSURE_OK(nac_model_open(file.bytes, file.size, &model, &error), &error);
     bindings = malloc(((size_t)model->tensor_count + 1) * sizeof *bindings);
-    return nac_lower_model(model, batch, height, width, &graph, bindings, &error);
+    return nac_lower_model(model, batch, height, width, NULL, &graph, bindings, &error);
 }
 
 static const nac_value *value_of(const char *tensor) {

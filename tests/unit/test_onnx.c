@@ -208,7 +208,7 @@ static void try_bytes(const uint8_t *bytes, size_t size) {
         nac_graph graph;
         memset(&graph, 0, sizeof graph);
         int *bindings = malloc(((size_t)model->tensor_count + 1) * sizeof *bindings);
-        (void)nac_lower_model(model, 1, 0, 0, &graph, bindings, &error);
+        (void)nac_lower_model(model, 1, 0, 0, NULL, &graph, bindings, &error);
         free(bindings);
         nac_graph_free(&graph);
         nac_model_close(model);

@@ -49,7 +49,7 @@ static nac_status open_and_lower(const void *bytes, size_t size) {
     nac_graph graph;
     memset(&graph, 0, sizeof graph);
     int *bindings = malloc(((size_t)model->tensor_count + 1) * sizeof *bindings);
-    const nac_status status = nac_lower_model(model, 1, 0, 0, &graph, bindings, &error);
+    const nac_status status = nac_lower_model(model, 1, 0, 0, NULL, &graph, bindings, &error);
     free(bindings);
     nac_graph_free(&graph);
     nac_model_close(model);

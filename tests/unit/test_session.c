@@ -146,6 +146,37 @@ static void test_a_pooled_tap_needs_no_sweep(void) {
     golden_close(&onnx);
 }
 
+/* logits = 2 again + 4 same + back, each of which is `pooled` under another name: the gradient at a tap counts what reads that
+ * name, whoever else is tapped. */
+static void test_a_second_name_has_its_own_gradient(void) {
+    static const nac_tap taps[] = {{.tensor = "again"}, {.tensor = "same"}, {.tensor = "pooled"}};
+    static const float share[] = {2, 4, 7};
+    golden onnx = golden_read("onnx/second_names.onnx");
+    for (int first = 0; first < 3; ++first)
+        for (int count = 1; first + count <= 3; ++count) {
+            nac_model *model;
+            nac_session *session;
+            const nac_session_options options = {.batch = 2, .backend = backend, .taps = &taps[first], .tap_count = (size_t)count};
+            ENSURE_OK(open_network(&onnx, &options, &model, &session), &error);
+            fill_input(session);
+            ENSURE_OK(nac_session_forward(session, &error), &error);
+            ENSURE_OK(nac_session_backward(session, &error), &error);
+            for (int tap = 0; tap < count; ++tap)
+                for (int n = 0; n < 2; ++n) {
+                    float probabilities[3];
+                    (void)nac_baselines_compute(nac_session_logits(session) + 3 * n, 3, probabilities);
+                    /* float32 through a handful of sums */
+                    for (int k = 0; k < 3; ++k)
+                        ENSURE_NEAR(nac_session_tap_g(session, tap)[3 * n + k], share[first + tap] * (probabilities[k] - 1.0f / 3), 1e-6);
+                }
+            close_network(model, session);
+        }
+    const nac_tap turned = {.tensor = "turned"}, shape = {.tensor = "shape"};
+    ensure_refused(&onnx, (nac_session_options){.batch = 2, .taps = &turned, .tap_count = 1}, NAC_INVALID_ARGUMENT, "3 rows for a batch of 2");
+    ensure_refused(&onnx, (nac_session_options){.batch = 2, .taps = &shape, .tap_count = 1}, NAC_INVALID_ARGUMENT, "does not depend on the image");
+    golden_close(&onnx);
+}
+
 static void test_nan_is_named(void) {
     golden onnx = golden_read("networks/resnet.onnx");
     nac_model *model;
@@ -192,6 +223,7 @@ int main(void) {
     RUN(test_errors_name_their_cause);
     RUN(test_automatic_taps_of_a_resnet);
     RUN(test_a_pooled_tap_needs_no_sweep);
+    RUN(test_a_second_name_has_its_own_gradient);
     RUN(test_nan_is_named);
     RUN(test_maps_sum_to_z);
     return TEST_RESULT();

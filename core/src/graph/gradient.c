@@ -74,7 +74,14 @@ static nac_status pool_value(nac_graph *graph, int value, nac_pool pool, int *po
 }
 
 nac_status nac_graph_pool_taps(nac_graph *graph, nac_graph_tap *taps, int tap_count, nac_error *error) {
-    for (int i = 0; i < tap_count; ++i) NAC_TRY(pool_value(graph, taps[i].value, taps[i].pool, &taps[i].z, error));
+    const int batch = graph->values[graph->logits].shape.dims[0];
+    for (int i = 0; i < tap_count; ++i) {
+        const nac_value *v = &graph->values[taps[i].value];
+        if (v->shape.rank > 0 && v->shape.dims[0] != batch)
+            return nac_fail(error, NAC_INVALID_ARGUMENT, "tap '%s' has %d rows for a batch of %d; its first dimension must be the batch",
+                            v->name ? v->name : "", v->shape.dims[0], batch);
+        NAC_TRY(pool_value(graph, taps[i].value, taps[i].pool, &taps[i].z, error));
+    }
     return NAC_OK;
 }
 

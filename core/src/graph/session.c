@@ -27,7 +27,9 @@ static nac_status find_tap(const nac_model *model, const nac_graph *graph, const
     if (tensor == NAC_ONNX_ABSENT)
         return nac_fail(error, NAC_INVALID_ARGUMENT, "the model has no tensor '%s' to tap (`nac info` lists candidates)", tap->tensor);
     *value = bindings[tensor];
-    if (*value == NAC_NONE || graph->values[*value].constant)
+    if (*value == NAC_NONE)
+        return nac_fail(error, NAC_INVALID_ARGUMENT, "tensor '%s' is not on the way to the logits and cannot be tapped", tap->tensor);
+    if (graph->values[*value].constant)
         return nac_fail(error, NAC_INVALID_ARGUMENT, "tensor '%s' does not depend on the image and cannot be tapped", tap->tensor);
     return NAC_OK;
 }
@@ -126,9 +128,21 @@ static nac_status plan_and_pack(nac_session *session, nac_error *error) {
 #endif
 }
 
+static nac_status lower(const nac_model *model, const nac_session_options *options, nac_graph *graph, int *bindings, nac_error *error) {
+    bool *tapped = nac_alloc_array((size_t)model->tensor_count, sizeof *tapped);
+    if (!tapped) return nac_out_of_memory(error, "the taps");
+    for (size_t i = 0; i < options->tap_count; ++i) {
+        const int tensor = nac_model_find_tensor(model, options->taps[i].tensor);
+        if (tensor != NAC_ONNX_ABSENT) tapped[tensor] = true;
+    }
+    const nac_status status = nac_lower_model(model, options->batch, options->height, options->width, tapped, graph, bindings, error);
+    nac_free(tapped);
+    return status;
+}
+
 static nac_status build(nac_session *session, const nac_model *model, const nac_session_options *options, int *bindings, nac_error *error) {
     nac_graph *graph = &session->graph;
-    NAC_TRY(nac_lower_model(model, options->batch, options->height, options->width, graph, bindings, error));
+    NAC_TRY(lower(model, options, graph, bindings, error));
     NAC_TRY(nac_session_write_candidates(graph, &session->candidates, error));
     NAC_TRY(resolve_taps(session, model, bindings, options, error));
     NAC_TRY(fuse_around_taps(session, error));

@@ -42,6 +42,11 @@ nac_status nac_lower_bind(nac_lowering *lowering, int output, int value) {
     const nac_onnx_node *node = lowering->node;
     if (output >= node->output_count || node->outputs[output] == NAC_ONNX_ABSENT) return NAC_OK;
     const int tensor = node->outputs[output];
+    const nac_value *v = &lowering->graph->values[value];
+    if (lowering->tapped && lowering->tapped[tensor] && (v->name || nac_graph_uses(lowering->graph, value) > 0)) {
+        const nac_shape shape = v->shape;
+        NAC_TRY(nac_lower_emit(lowering, nac_node_make(NAC_OP_RESHAPE, NULL), &value, 1, &shape, v->layout, &value));
+    }
     lowering->bindings[tensor] = value;
     /* The first name stays: an Identity is another name for the same value. */
     char **name = &lowering->graph->values[value].name;

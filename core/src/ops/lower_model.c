@@ -210,11 +210,11 @@ static nac_status lower_all(walk *w, int batch, int height, int width) {
     return bind_logits(w, batch);
 }
 
-nac_status nac_lower_model(const nac_model *model, int batch, int height, int width, nac_graph *graph, int *bindings,
+nac_status nac_lower_model(const nac_model *model, int batch, int height, int width, const bool *tapped, nac_graph *graph, int *bindings,
                            nac_error *error) {
     if (model->output_count < 1) return nac_fail(error, NAC_UNSUPPORTED, "the model has no output");
     graph->input = graph->logits = NAC_NONE;
-    walk w = {.lowering = {.model = model, .graph = graph, .bindings = bindings, .error = error}};
+    walk w = {.lowering = {.model = model, .graph = graph, .bindings = bindings, .tapped = tapped, .error = error}};
     w.producers = nac_alloc_array((size_t)model->tensor_count, sizeof *w.producers);
     w.needed = nac_alloc_array((size_t)model->tensor_count, sizeof *w.needed);
     const nac_status status = w.producers && w.needed ? lower_all(&w, batch, height, width) : nac_out_of_memory(error, "the model's tensors");

@@ -52,6 +52,7 @@ typedef struct nac_lowering {
     const nac_model *model;
     nac_graph *graph;
     int *bindings;               /* [tensors of the model]: value, or NAC_NONE */
+    const bool *tapped;          /* [tensors of the model], or NULL: none */
     const nac_onnx_node *node;   /* the one being lowered */
     nac_error *error;
 } nac_lowering;
@@ -69,8 +70,10 @@ const nac_onnx_op *nac_onnx_op_find(const char *op_type);
 
 /* lower_model.c: the whole of it. Fills an empty graph for this input size (height, width 0: the model's own), with graph->input
  * and graph->logits set; final softmaxes are left out, so that the logits are logits. bindings is [tensor_count]: the value of each
- * ONNX tensor, NAC_NONE where the logits do not depend on it. On failure the graph is the caller's to free. */
-nac_status nac_lower_model(const nac_model *model, int batch, int height, int width, nac_graph *graph, int *bindings,
+ * ONNX tensor, NAC_NONE where the logits do not depend on it. tapped (NULL: none) marks tensors that get a value of their own, even
+ * where they are another's numbers under a second name: the gradient at an Identity counts what is behind it, not what else
+ * reads its input. On failure the graph is the caller's to free. */
+nac_status nac_lower_model(const nac_model *model, int batch, int height, int width, const bool *tapped, nac_graph *graph, int *bindings,
                            nac_error *error);
 
 /* lower.c: the tools of a nac_lower. */
