@@ -222,7 +222,8 @@ case("average_pool_same", lambda net: net("AveragePool", "x", auto_pad="SAME_LOW
 case("average_pool_overlapping", lambda net: net("AveragePool", "x", kernel_shape=[4, 3]), lambda x: F.avg_pool2d(x, (4, 3), 1))
 case("global_average_pool", lambda net: net("GlobalAveragePool", "x"), lambda x: x.mean((2, 3)))
 case("global_max_pool", lambda net: net("GlobalMaxPool", "x"), lambda x: x.amax((2, 3)))
-refuse("max_pool_indices", lambda net: net("MaxPool", "x", outputs=2, **K3))
+case("max_pool_indices", lambda net: net("MaxPool", "x", outputs=2, **K3), lambda x: F.max_pool2d(x, 3, 2))
+refuse("max_pool_indices_read", lambda net: net("Cast", net("MaxPool", "x", outputs=2, **K3) + "_", to=1))
 refuse("max_pool_of_padding", lambda net: net("MaxPool", "x", kernel_shape=[2, 2], strides=[1, 1], pads=[3, 0, 0, 0]))
 
 # ---- Reductions ----------------------------------------------------------------------------------

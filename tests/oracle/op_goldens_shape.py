@@ -116,8 +116,26 @@ case("pad_nothing", lambda net: net("Pad", "x", ints(0, 0, 0, 0, 0, 0, 0, 0)), l
 SAME = weights(4, 3, 3, 3)
 case("pad_convolution", lambda net: net("Conv", net("Pad", "x", ints(0, 0, 0, 1, 0, 0, 1, 0)), SAME, strides=[2, 2], pads=[1, 0, 0, 1]),
      lambda x: F.conv2d(F.pad(x, (1, 1, 1, 1)), t(SAME), stride=2))
-refuse("pad_reflect", lambda net: net("Pad", "x", ints(0, 0, 1, 1, 0, 0, 1, 1), mode="reflect"))
-refuse("pad_negative", lambda net: net("Pad", "x", ints(0, 0, -1, 0, 0, 0, 0, 0)))
+ROUND = ints(0, 0, 2, 3, 0, 0, 1, 0)
+for mode, torch_mode in (("reflect", "reflect"), ("edge", "replicate")):
+    case(f"pad_{mode}", lambda net: net("Pad", "x", ROUND, mode=mode), lambda x: F.pad(x, (3, 0, 2, 1), mode=torch_mode))
+    case(f"pad_{mode}_attributes", lambda net: net("Pad", "x", pads=ROUND.tolist(), mode=mode), lambda x: F.pad(x, (3, 0, 2, 1), mode=torch_mode), 10)
+    # PyTorch pads no channels by these rules
+    case(f"pad_{mode}_channels", lambda net: net("Pad", "x", ints(0, 1, 0, 0, 0, 2, 0, 0), mode=mode),
+         lambda x: x[:, [1, 0, 1, 2, 1, 0] if mode == "reflect" else [0, 0, 1, 2, 2, 2]])
+# NumPy goes back and forth, where PyTorch refuses
+case("pad_reflect_far", lambda net: net("Pad", rows(net), ints(0, 0, 7, 0, 0, 12), mode="reflect"),
+     lambda x: x.reshape(ROWS)[:, :, np.pad(np.arange(6), (7, 12), mode="reflect")])
+case("pad_reflect_one", lambda net: net("Pad", net("GlobalAveragePool", "x"), ints(0, 0, 1, 1, 0, 0, 0, 1), mode="reflect"),
+     lambda x: x.mean((2, 3), True).expand(2, 3, 2, 3))
+case("pad_negative", lambda net: net("Pad", "x", ints(0, 0, -1, 0, 0, 0, -2, -1)), lambda x: x[:, :, 1:-2, :-1])
+case("pad_negative_and_positive", lambda net: net("Pad", "x", ints(0, -1, 2, -2, 0, 0, -1, 1), np.float32(0.5)),
+     lambda x: F.pad(x[:, 1:, :-1, 2:], (0, 1, 2, 0), value=0.5))
+case("pad_edge_negative", lambda net: net("Pad", "x", ints(0, 0, -1, 2, 0, 0, 1, -3), mode="edge"), lambda x: F.pad(x[:, :, 1:, :-3], (2, 0, 0, 1), mode="replicate"))
+refuse("pad_wrap", lambda net: net("Pad", "x", ROUND, mode="wrap"))
+refuse("pad_away", lambda net: net("Pad", "x", ints(0, 0, -3, 0, 0, 0, -2, 0)))
+refuse("pad_edge_wide", lambda net: net("Pad", "x", ints(0, 0, 200, 0, 0, 0, 57, 0), mode="edge"))
+refuse("pad_without_end", lambda net: net("Pad", "x", ints(0, 0, MAX, 0, 0, 0, MAX, 0)))
 
 case("expand_pooled", lambda net: net("Expand", net("GlobalAveragePool", "x"), ints(1, 1, 2, 3)), lambda x: x.mean((2, 3), True).expand(2, 3, 2, 3))
 case("expand_rank", lambda net: net("Expand", net("ReduceMean", "x", axes=[0], keepdims=0), ints(2, 1, 1, 1)), lambda x: x.mean(0).expand(2, 3, 5, 6))
@@ -131,6 +149,8 @@ case("tile_pooled", lambda net: net("Tile", net("GlobalAveragePool", "x"), ints(
 
 case("identity", lambda net: net("Identity", net("Dropout", net("Identity", net("Relu", "x")))), F.relu)
 case("dropout_ratio", lambda net: net("Dropout", net("Relu", "x"), np.float32(0.5)), F.relu)
+refuse("dropout_training", lambda net: net("Dropout", "x", np.float32(0.5), np.bool_(True)))
+case("dropout_not_training", lambda net: net("Dropout", net("Relu", "x"), np.float32(0.5), np.bool_(False)), F.relu)
 case("cast", lambda net: net("Cast", net("Cast", net("Relu", "x"), to=11), to=1), F.relu)
 refuse("cast_to_integer", lambda net: net("Cast", net("Cast", "x", to=7), to=1))
 case("constant_numbers", lambda net: net("Add", net("Mul", "x", net("Constant", value_float=2.0)), net("Constant", value_floats=[1.0, 2, 3, 4, 5, 6])),

@@ -70,6 +70,12 @@ nac_status nac_lower_reshape(nac_lowering *lowering, int value, const nac_shape 
 /* A new constant [count], to be filled through *numbers. */
 nac_status nac_lower_add_vector(nac_lowering *lowering, int count, int *value, float **numbers);
 
+/* x[start : start + size] along a physical axis: x itself where that is all of it. slice_ops.c. */
+nac_status nac_lower_stretch(nac_lowering *lowering, int x, int axis, int start, int size, int *result);
+
+/* x at these positions (count >= 1) of a physical axis, in this order, by as few pieces as there are stretches. */
+nac_status nac_lower_pick(nac_lowering *lowering, int x, int axis, const int *positions, int count, int *result);
+
 /* x * scale[C] + bias[C] over the last physical dim; scale and bias are constants [C]. */
 nac_status nac_lower_affine(nac_lowering *lowering, int x, int scale, int bias, int *result);
 

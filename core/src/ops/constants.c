@@ -42,7 +42,13 @@ nac_status nac_lower_Identity(nac_lowering *lowering) {
 }
 
 /* Inference: nothing is dropped. Its mask output is not made. */
-nac_status nac_lower_Dropout(nac_lowering *lowering) { return nac_lower_Identity(lowering); }
+nac_status nac_lower_Dropout(nac_lowering *lowering) {
+    const int training = nac_lower_optional(lowering, 2);
+    float on = 0;
+    if (training != NAC_NONE) NAC_TRY(nac_lower_scalar(lowering, training, "training_mode", &on));
+    if (on != 0) return nac_lower_fail(lowering, NAC_UNSUPPORTED, "training_mode is 1: export the model in evaluation mode");
+    return nac_lower_Identity(lowering);
+}
 
 /* All floating types are float32 here and all others int64, so most casts do nothing. */
 nac_status nac_lower_Cast(nac_lowering *lowering) {

@@ -22,7 +22,7 @@
     X(Shape)                \
     X(Size)                 \
     X(Where)                \
-    /* shape_ops.c, slice_ops.c: the same numbers, elsewhere */ \
+    /* shape_ops.c, slice_ops.c, pad.c: the same numbers, elsewhere */ \
     X(Concat)               \
     X(Expand)               \
     X(Flatten)              \

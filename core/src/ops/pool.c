@@ -203,9 +203,8 @@ static nac_status lower_pool(nac_lowering *lowering, nac_node node, bool dilatio
     return nac_lower_bind(lowering, 0, y);
 }
 
+/* Its output Indices is not made: whoever reads it is refused. */
 nac_status nac_lower_MaxPool(nac_lowering *lowering) {
-    if (lowering->node->output_count > 1 && lowering->node->outputs[1] != NAC_ONNX_ABSENT)
-        return nac_lower_fail(lowering, NAC_UNSUPPORTED, "the output Indices is not supported");
     return lower_pool(lowering, nac_node_make(NAC_OP_MAX_POOL, lowering->node->name), true);
 }
 

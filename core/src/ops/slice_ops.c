@@ -11,10 +11,13 @@ static nac_node make_slice(void) {
     return node;
 }
 
-/* x[start : start + size] along a physical axis. */
-static nac_status slice_axis(nac_lowering *lowering, int x, int axis, int start, int size, int *result) {
+nac_status nac_lower_stretch(nac_lowering *lowering, int x, int axis, int start, int size, int *result) {
     nac_node node = make_slice();
     nac_shape shape = lowering->graph->values[x].shape;
+    if (size == shape.dims[axis]) {
+        *result = x;
+        return NAC_OK;
+    }
     node.u.slice.starts[axis] = start;
     shape.dims[axis] = size;
     return nac_lower_emit(lowering, node, &x, 1, &shape, lowering->graph->values[x].layout, result);
@@ -41,6 +44,21 @@ static nac_status join(nac_lowering *lowering, const int *inputs, int count, int
     nac_node node = nac_node_make(NAC_OP_CONCAT, NULL);
     node.u.concat.axis = axis;
     return nac_lower_emit(lowering, node, inputs, count, &shape, first.layout, result);
+}
+
+nac_status nac_lower_pick(nac_lowering *lowering, int x, int axis, const int *positions, int count, int *result) {
+    enum { MAX_STRETCHES = 300 };
+    int stretches[MAX_STRETCHES], found = 0;
+    for (int first = 0, next; first < count; first = next) {
+        next = first + 1;
+        while (next < count && positions[next] == positions[next - 1] + 1) ++next;
+        if (found == MAX_STRETCHES)
+            return nac_lower_fail(lowering, NAC_UNSUPPORTED, "more than %d scattered positions along an axis", (int)MAX_STRETCHES);
+        NAC_TRY(nac_lower_stretch(lowering, x, axis, positions[first], next - first, &stretches[found++]));
+    }
+    if (found > 1) return join(lowering, stretches, found, axis, result);
+    *result = stretches[0];
+    return NAC_OK;
 }
 
 static nac_status concat(nac_lowering *lowering, int *inputs, int count) {
@@ -111,7 +129,7 @@ nac_status nac_lower_Split(nac_lowering *lowering) {
     const int physical = nac_physical_axis(lowering->graph->values[x].layout, axis);
     for (int i = 0; i < lowering->node->output_count; ++i) {
         int part;
-        NAC_TRY(slice_axis(lowering, x, physical, start, (int)sizes[i], &part));
+        NAC_TRY(nac_lower_stretch(lowering, x, physical, start, (int)sizes[i], &part));
         NAC_TRY(nac_lower_bind(lowering, i, part));
         start += (int)sizes[i];
     }
@@ -180,69 +198,6 @@ nac_status nac_lower_Slice(nac_lowering *lowering) {
     return nac_lower_bind(lowering, 0, y);
 }
 
-/* ---- Pad --------------------------------------------------------------------------------------- */
-
-/* Paddings in the order of all axes: [before..., after...]. */
-static nac_status read_pads(nac_lowering *lowering, int rank, int64_t pads[2 * NAC_MAX_RANK], float *fill) {
-    int64_t given[2 * NAC_MAX_RANK], axes[NAC_MAX_RANK];
-    int count, axis_count = rank;
-    for (int i = 0; i < rank; ++i) axes[i] = i;
-    if (lowering->model->opset < 11) {
-        NAC_TRY(nac_attribute_ints(lowering, "pads", given, 2 * NAC_MAX_RANK, &count));
-        NAC_TRY(nac_attribute_float(lowering, "value", 0, fill));
-    } else {
-        int input;
-        NAC_TRY(nac_lower_input(lowering, 1, &input));
-        NAC_TRY(nac_lower_ints(lowering, input, "pads", given, 2 * NAC_MAX_RANK, &count));
-        *fill = 0;
-        if ((input = nac_lower_optional(lowering, 2)) != NAC_NONE) NAC_TRY(nac_lower_scalar(lowering, input, "the padding's value", fill));
-        if ((input = nac_lower_optional(lowering, 3)) != NAC_NONE)
-            NAC_TRY(nac_lower_ints(lowering, input, "axes", axes, NAC_MAX_RANK, &axis_count));
-    }
-    if (count != 2 * axis_count) return nac_lower_fail(lowering, NAC_MALFORMED, "%d paddings for %d axes", count, axis_count);
-    for (int i = 0; i < 2 * rank; ++i) pads[i] = 0;
-    for (int i = 0; i < axis_count; ++i) {
-        int axis;
-        NAC_TRY(nac_lower_axis(lowering, axes[i], rank, &axis));
-        pads[axis] = given[i];
-        pads[rank + axis] = given[axis_count + i];
-    }
-    return NAC_OK;
-}
-
-nac_status nac_lower_Pad(nac_lowering *lowering) {
-    int x, y;
-    int64_t pads[2 * NAC_MAX_RANK];
-    const char *mode;
-    size_t length;
-    nac_node node = nac_node_make(NAC_OP_PAD, NULL);
-    NAC_TRY(nac_lower_float(lowering, 0, &x));
-    NAC_TRY(nac_attribute_string(lowering, "mode", &mode, &length));
-    if (length > 0 && strcmp(mode, "constant") != 0)
-        return nac_lower_fail(lowering, NAC_UNSUPPORTED, "padding mode '%.20s'; only constant is supported", mode);
-    const nac_value v = lowering->graph->values[x];
-    const nac_shape logical = nac_logical_shape(&v);
-    NAC_TRY(read_pads(lowering, logical.rank, pads, &node.u.pad.value));
-    nac_shape shape = v.shape;
-    bool changes = false;
-    for (int i = 0; i < logical.rank; ++i) {
-        const int physical = nac_physical_axis(v.layout, i);
-        const int64_t before = pads[i], after = pads[logical.rank + i];
-        if (before < 0 || after < 0)
-            return nac_lower_fail(lowering, NAC_UNSUPPORTED, "a padding of %lld; negative ones are not supported",
-                                  (long long)(before < 0 ? before : after));
-        if (before > INT_MAX || after > INT_MAX || before + after + logical.dims[i] > INT_MAX)
-            return nac_lower_fail(lowering, NAC_LIMIT_EXCEEDED, "a padding of %lld and %lld", (long long)before, (long long)after);
-        changes = changes || before != 0 || after != 0;
-        node.u.pad.before[physical] = (int)before;
-        node.u.pad.steps[physical] = 1;
-        shape.dims[physical] = (int)(before + after + logical.dims[i]);
-    }
-    if (!changes) return nac_lower_bind(lowering, 0, x);
-    NAC_TRY(nac_lower_emit(lowering, node, &x, 1, &shape, v.layout, &y));
-    return nac_lower_bind(lowering, 0, y);
-}
-
 /* ---- Gather ------------------------------------------------------------------------------------ */
 
 /* Index i of a constant, counted from the front. */
@@ -289,28 +244,15 @@ static nac_status gather_constant(nac_lowering *lowering, int data, int indices,
     return NAC_OK;
 }
 
-/* A list of positions: a stretch of them is one SLICE, others are joined one by one. */
 static nac_status gather_list(nac_lowering *lowering, int data, int indices, int axis, int *result) {
-    enum { MAX_SLICES = 256 };
-    const int count = (int)nac_elements(&lowering->graph->values[indices].shape);
-    const int size = lowering->graph->values[data].shape.dims[axis];
-    int first, slices[MAX_SLICES];
-    bool stretch = true;
-    NAC_TRY(index_at(lowering, indices, 0, size, &first));
-    for (int i = 1; i < count; ++i) {
-        int index;
-        NAC_TRY(index_at(lowering, indices, (size_t)i, size, &index));
-        stretch = stretch && index == first + i;
-    }
-    if (stretch) return slice_axis(lowering, data, axis, first, count, result);
-    if (count > MAX_SLICES)
-        return nac_lower_fail(lowering, NAC_UNSUPPORTED, "%d scattered positions; at most %d are supported", count, MAX_SLICES);
-    for (int i = 0; i < count; ++i) {
-        int index;
-        NAC_TRY(index_at(lowering, indices, (size_t)i, size, &index));
-        NAC_TRY(slice_axis(lowering, data, axis, index, 1, &slices[i]));
-    }
-    return join(lowering, slices, count, axis, result);
+    const int count = (int)nac_elements(&lowering->graph->values[indices].shape), size = lowering->graph->values[data].shape.dims[axis];
+    int *positions = nac_alloc_array((size_t)count, sizeof *positions);
+    if (!positions) return nac_out_of_memory(lowering->error, "a list of indices");
+    nac_status status = NAC_OK;
+    for (int i = 0; i < count && status == NAC_OK; ++i) status = index_at(lowering, indices, (size_t)i, size, &positions[i]);
+    if (status == NAC_OK) status = nac_lower_pick(lowering, data, axis, positions, count, result);
+    nac_free(positions);
+    return status;
 }
 
 nac_status nac_lower_Gather(nac_lowering *lowering) {
