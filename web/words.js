@@ -79,6 +79,8 @@ export function explainError(error, subject = 'image') {
       return { title: 'This browser is too old for the engine', text, hint: 'Any current Chrome, Edge, Firefox or Safari will do. It needs nothing else.' };
     case 'NOT_FOUND':
       return { title: 'A file of this page is missing', text, hint: 'If you host the page, see that models/ and the .wasm files came along.' };
+    case 'TIMEOUT':
+      return { title: 'This takes too long', text, hint: 'It was stopped, so that the others can go on. A smaller image or network may do.' };
     case 'WORKER_FAILED':
       return { title: 'A worker stopped', text, hint: 'Reload the page; if it happens again with the same image, the image is worth a bug report.' };
     default:

@@ -22,6 +22,7 @@ import { chooseVariant } from './variants.js';
  * @property {WasmSource} [wasm] where the binary is; without it, beside the package
  * @property {Variant | 'auto'} [variant]
  * @property {number} [workers] at most; 0: no worker, in this thread. Without it: cores - 1, no more than 4
+ * @property {number} [timeout] milliseconds for one image; see pool.js
  * @property {import('./pool.js').CreateWorker} [createWorker] for pages that must make workers themselves
  * @property {(progress: Progress) => void} [onProgress]
  * @property {AbortSignal} [signal]
@@ -90,7 +91,7 @@ export async function openPool(host, options) {
   /** @type {import('./runner.js').Setup} */
   const setup = { module, variant, model, sha256, profile, names: { model: sourceName(modelSource), profile: sourceName(profileSource) }, preprocess, taps };
   const workers = options.workers ?? Math.max(1, Math.min(host.cores() - 1, 4));
-  const pool = workers === 0 ? new Inline(setup) : new Pool(options.createWorker ?? host.createWorker, setup, workers);
+  const pool = workers === 0 ? new Inline(setup) : new Pool(options.createWorker ?? host.createWorker, setup, workers, options.timeout);
   const abort = () => pool.close();
   signal?.addEventListener('abort', abort);
   try {

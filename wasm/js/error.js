@@ -1,7 +1,7 @@
 // @ts-check
 /**
  * The one error type of this package. `code` is a name of nac.h's status list (MALFORMED, UNSUPPORTED, MISMATCH, …) or one of
- * the host's own: NO_SIMD, NOT_FOUND, WORKER_FAILED, CLOSED. `message` is one sentence that can be shown to a user.
+ * the host's own: NO_SIMD, NOT_FOUND, WORKER_FAILED, TIMEOUT, CLOSED. `message` is one sentence that can be shown to a user.
  */
 export class NacError extends Error {
   /**

@@ -63,6 +63,8 @@ export interface CommonOptions {
   variant?: Variant | 'auto';
   /** At most; 0: none, in this thread. Without it: cores - 1, no more than 4. */
   workers?: number;
+  /** Milliseconds that one image may take, or a worker to start, before its worker is replaced; 60000. Infinity: for ever. Without workers nothing can be stopped. */
+  timeout?: number;
   createWorker?: (listeners: WorkerListeners) => HostWorker;
   onProgress?: (progress: Progress) => void;
   signal?: AbortSignal;
@@ -174,7 +176,7 @@ export interface BuildOptions extends CommonOptions {
 /** Counts the states of in-distribution images and calibrates the threshold: the bytes of a profile (safetensors). */
 export function buildProfile(options: BuildOptions): Promise<Uint8Array>;
 
-/** `code`: MALFORMED, UNSUPPORTED, MISMATCH, LIMIT_EXCEEDED, NOT_FINITE, INVALID_ARGUMENT, OUT_OF_MEMORY, INTERNAL; NO_SIMD, NOT_FOUND, WORKER_FAILED, CLOSED. */
+/** `code`: MALFORMED, UNSUPPORTED, MISMATCH, LIMIT_EXCEEDED, NOT_FINITE, INVALID_ARGUMENT, OUT_OF_MEMORY, INTERNAL; NO_SIMD, NOT_FOUND, WORKER_FAILED, TIMEOUT, CLOSED. */
 export class NacError extends Error {
   constructor(code: string, message: string);
   code: string;

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * Workers that do tasks. They are started when there is work for them, up to `size`; a worker that crashes takes only the
- * task it had with it, and another is started in its place.
+ * Workers that do tasks. They are started when there is work for them, up to `size`; a worker that crashes, or takes longer
+ * than a task may, takes only the task it had with it, and another is started in its place.
  */
 import { NacError, packError, unpackError } from './error.js';
 import { Runner } from './runner.js';
@@ -16,6 +16,11 @@ import { Runner } from './runner.js';
  * @typedef {{ task: Task, transfer: any[], resolve: (result: any) => void, reject: (error: any) => void }} Job
  */
 
+/** Milliseconds that a worker may take for one task, or to start: far more than a slow machine needs, far less than forever. */
+export const TIMEOUT = 60000;
+// Starts that may crash in a row before it is clear that none will succeed.
+const STARTS = 3;
+
 /** One worker of the pool, and what it is doing. */
 class Member {
   /** @type {Job | null} */
@@ -23,10 +28,32 @@ class Member {
   ready = false;
   /** @type {HostWorker} */
   worker;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
 
   /** @param {(self: Member) => HostWorker} create */
   constructor(create) {
     this.worker = create(this);
+  }
+
+  /**
+   * @param {number} milliseconds
+   * @param {() => void} late
+   */
+  watch(milliseconds, late) {
+    this.rest();
+    // Longer ones than a timer knows are as good as none.
+    if (milliseconds < 2 ** 31) this.#timer = setTimeout(late, milliseconds);
+  }
+
+  /** Ends the watch. */
+  rest() {
+    clearTimeout(this.#timer);
+  }
+
+  close() {
+    this.rest();
+    this.worker.close();
   }
 }
 
@@ -39,6 +66,8 @@ export class Pool {
   #error = null;
   #createWorker;
   #setup;
+  #timeout;
+  #crashedStarts = 0;
   /** @type {(info: any) => void} */
   #resolveReady = () => {};
   /** @type {(error: any) => void} */
@@ -48,10 +77,12 @@ export class Pool {
    * @param {CreateWorker} createWorker
    * @param {Setup} setup
    * @param {number} size
+   * @param {number} [timeout] milliseconds for one task
    */
-  constructor(createWorker, setup, size) {
+  constructor(createWorker, setup, size, timeout = TIMEOUT) {
     this.#createWorker = createWorker;
     this.#setup = setup;
+    this.#timeout = timeout;
     this.size = Math.max(1, size);
     /** What the first worker says of the model and the profile, or why it cannot start. */
     this.ready = new Promise((resolve, reject) => {
@@ -96,6 +127,7 @@ export class Pool {
       member.job = job;
       try {
         member.worker.post({ id: 0, task: job.task }, job.transfer);
+        this.#watch(member, 'an image took longer than');
       } catch (error) {
         member.job = null;
         job.reject(error);
@@ -113,14 +145,23 @@ export class Pool {
       }));
     this.#members.add(member);
     member.worker.post({ setup: this.#setup });
+    this.#watch(member, 'the model could not be made ready within');
+  }
+
+  /** @param {Member} member @param {string} what */
+  #watch(member, what) {
+    // A model that hangs one worker hangs the next.
+    member.watch(this.#timeout, () => this.#lose(member, new NacError('TIMEOUT', `${what} ${this.#timeout / 1000} s`), !member.ready));
   }
 
   /** @param {Member} member @param {any} message */
   #receive(member, message) {
     if (!this.#members.has(member)) return;
-    if (message.failed) return this.#lose(member, unpackError(message.failed));
+    member.rest();
+    if (message.failed) return this.#lose(member, unpackError(message.failed), true);
     if (message.ready) {
       member.ready = true;
+      this.#crashedStarts = 0;
       this.#resolveReady(message.ready);
       return this.#hand();
     }
@@ -132,14 +173,19 @@ export class Pool {
     this.#hand();
   }
 
-  /** @param {Member} member @param {Error} error */
-  #lose(member, error) {
+  /**
+   * @param {Member} member
+   * @param {Error} error
+   * @param {boolean} [final] it would happen to every other worker, too
+   */
+  #lose(member, error, final = false) {
     if (!this.#members.delete(member)) return;
-    member.worker.close();
+    member.close();
     if (member.ready) {
       member.job?.reject(error);
       return this.#hand();
     }
+    if (!final && ++this.#crashedStarts < STARTS) return this.#start();
     // One that cannot even start: the others go on if there are any, else nothing can.
     if ([...this.#members].some((other) => other.ready)) {
       this.size = Math.max(1, this.#members.size);
@@ -153,7 +199,7 @@ export class Pool {
     this.#error ??= error;
     this.#rejectReady(this.#error);
     for (const member of this.#members) {
-      member.worker.close();
+      member.close();
       member.job?.reject(this.#error);
     }
     for (const job of this.#queue.splice(0)) job.reject(this.#error);

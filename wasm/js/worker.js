@@ -4,7 +4,7 @@
  *
  * In: { setup } once, then { id, task }. Out: { ready } or { failed }, then { id, result } or { id, error }.
  */
-import { packError } from './error.js';
+import { NacError, packError } from './error.js';
 import { Runner } from './runner.js';
 
 /**
@@ -32,8 +32,9 @@ export function serve(port) {
       const result = await /** @type {Runner} */ (runner).run(task);
       port.post({ id, result }, buffersOf(result));
     } catch (error) {
-      // After a trap the heap can be in any state: this worker is not to be used again.
-      const broken = error instanceof WebAssembly.RuntimeError;
+      // What is no NacError was not foreseen (a trap, a stack that overflows): the heap can be in any state, and this worker is
+      // not to be used again.
+      const broken = !(error instanceof NacError);
       port.post({ id, broken, error: packError(error) });
     }
   });
