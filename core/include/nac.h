@@ -16,7 +16,7 @@
  *   - open/close: parsed from bytes the caller may free afterwards. create/destroy: owns memory.
  *   - The library reads no file, prints nothing, knows no clock and starts no thread. Objects are
  *     independent; one object must not be used by two threads at once.
- *   - All input bytes are untrusted. Sizes are checked against the limits below before memory is taken.
+ *   - All input bytes are untrusted. Sizes are checked against nac_limits.h before memory is taken.
  */
 #ifndef NAC_H
 #define NAC_H
@@ -24,6 +24,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "nac_limits.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -64,21 +66,9 @@ const char *nac_status_text(nac_status status); /* the sentence of the list abov
 
 /* ---- Limits ------------------------------------------------------------------------------------ */
 
-/* Ceilings on what strangers' bytes may ask for. A session or image over one of them is refused with
+/* Ceilings on what strangers' bytes may ask for, NAC_MAX_*: nac_limits.h. What is over one of them is refused with
  * NAC_LIMIT_EXCEEDED before its memory is taken. */
-enum {
-    NAC_MAX_IMAGE_BYTES = 256 << 20, /* encoded file */
-    NAC_MAX_IMAGE_SIDE = 32768,      /* pixels */
-    NAC_MAX_IMAGE_PIXELS = 100000000,
-    NAC_MAX_RANK = 6,
-    NAC_MAX_NODES = 20000,
-    NAC_MAX_NAME = 1024, /* bytes of a tensor or node name */
-    NAC_MAX_TAPS = 64,
-    NAC_MAX_CLASSES = 1000000,
-    NAC_MAX_BINS = 10000,       /* edges M of one layer */
-    NAC_MAX_NEURONS = 1000000,  /* of one layer */
-    NAC_MAX_PROFILE_HEADER = 16 << 20,
-};
+enum { NAC_MAX_RANK = 6 }; /* dimensions of a tensor; arrays rely on it */
 
 /* ---- Images ------------------------------------------------------------------------------------ */
 

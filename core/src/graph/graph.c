@@ -1,9 +1,9 @@
 #include "graph/graph.h"
 
-#include <limits.h>
 #include <math.h>
 #include <string.h>
 
+#include "graph/passes.h"
 #include "ops/ops.h"
 
 void nac_graph_free(nac_graph *graph) {
@@ -61,16 +61,19 @@ static nac_status grow(void **array, int count, int *capacity, size_t size, cons
 nac_status nac_graph_add_value(nac_graph *graph, const char *name, nac_type type, const nac_shape *given, nac_layout layout,
                                int *value, nac_error *error) {
     const nac_shape own = *given, *shape = &own; /* it may lie in the array that is about to move */
+    const char *label = name ? name : "(inner)";
     if (shape->rank < 0 || shape->rank > NAC_MAX_RANK)
-        return nac_fail(error, NAC_UNSUPPORTED, "tensor '%s' has rank %d; at most %d is supported", name ? name : "", shape->rank,
+        return nac_fail(error, NAC_UNSUPPORTED, "tensor '%s' has rank %d; at most %d is supported", label, shape->rank,
                         NAC_MAX_RANK);
-    size_t bytes = nac_type_size(type);
+    double bytes = (double)nac_type_size(type); /* exact far beyond the limit, and cannot overflow */
     for (int i = 0; i < shape->rank; ++i) {
         if (shape->dims[i] < 1)
-            return nac_fail(error, NAC_UNSUPPORTED, "tensor '%s' has an empty dimension (%d)", name ? name : "", shape->dims[i]);
-        if (!nac_mul_size(bytes, (size_t)shape->dims[i], &bytes) || bytes > INT_MAX)
-            return nac_fail(error, NAC_LIMIT_EXCEEDED, "tensor '%s' would take more than 2 GiB", name ? name : "");
+            return nac_fail(error, NAC_UNSUPPORTED, "tensor '%s' has an empty dimension (%d)", label, shape->dims[i]);
+        bytes *= shape->dims[i];
     }
+    if (bytes > NAC_MAX_TENSOR_BYTES)
+        return nac_fail(error, NAC_LIMIT_EXCEEDED, "tensor '%s' would take %.1f MB; %.1f MB is the limit", label, bytes / 1e6,
+                        NAC_MAX_TENSOR_BYTES / 1e6);
     NAC_TRY(grow((void **)&graph->values, graph->value_count, &graph->value_capacity, sizeof *graph->values, "the graph's values", error));
     char *copy = NULL;
     if (name && !(copy = nac_strndup(name, strlen(name)))) return nac_out_of_memory(error, "a tensor's name");
@@ -84,8 +87,12 @@ nac_status nac_graph_add_constant(nac_graph *graph, const char *name, nac_type t
                                   int *value, nac_error *error) {
     int added;
     NAC_TRY(nac_graph_add_value(graph, name, type, shape, layout, &added, error));
+    const size_t bytes = nac_elements(shape) * nac_type_size(type);
+    graph->constant_bytes += bytes;
+    if (graph->constant_bytes > NAC_MAX_SESSION_BYTES)
+        return nac_fail(error, NAC_LIMIT_EXCEEDED, "the network's weights and constants need more than %.1f MB", (double)NAC_MAX_SESSION_BYTES / 1e6);
     /* The slack lets vector kernels read past the end of a constant, as they do past the end of any tensor. */
-    void *data = nac_alloc_array(nac_elements(shape) * nac_type_size(type) + NAC_DATA_SLACK, 1);
+    void *data = nac_alloc_array(bytes + NAC_DATA_SLACK, 1);
     if (!data) return nac_out_of_memory(error, name ? name : "a constant");
     graph->values[added].data = data;
     graph->values[added].constant = true;
@@ -109,15 +116,36 @@ static bool all_constant(const nac_graph *graph, const int *inputs, int input_co
     return input_count > 0;
 }
 
+/* What a plain loop does, roughly: a few bytes of a file can ask for hours. */
+static uint64_t steps_of(const nac_graph *graph, const nac_node *node) {
+    uint64_t steps = nac_elements(&graph->values[node->output].shape);
+    if (node->op == NAC_OP_MAX_POOL || node->op == NAC_OP_AVERAGE_POOL)
+        steps *= (uint64_t)node->u.pool.window.kernel_h * (uint64_t)node->u.pool.window.kernel_w; /* 2^29 * 2^15 * 2^15 at most */
+    for (int i = 0; i < node->input_count; ++i)
+        if (node->inputs[i] != NAC_NONE) steps += nac_elements(&graph->values[node->inputs[i]].shape);
+    const uint64_t products = nac_node_macs(graph, node);
+    return steps + products >= steps ? steps + products : UINT64_MAX;
+}
+
+static nac_status fold(nac_graph *graph, nac_node node, const int *inputs, int input_count, int folded, nac_error *error) {
+    node.inputs = (int *)inputs; /* only read, and only until the loop below returns */
+    node.input_count = input_count;
+    node.output = folded;
+    const uint64_t steps = steps_of(graph, &node);
+    if (steps > NAC_MAX_FOLDING_STEPS - graph->folding_steps)
+        return nac_fail(error, NAC_LIMIT_EXCEEDED, "node '%s': the network's constants take more than %.3g steps to compute", node.name ? node.name : "",
+                        (double)NAC_MAX_FOLDING_STEPS);
+    graph->folding_steps += steps;
+    nac_ops[node.op].run(graph, &node);
+    return NAC_OK;
+}
+
 nac_status nac_graph_emit(nac_graph *graph, nac_node node, const int *inputs, int input_count, const char *output_name,
                           const nac_shape *shape, nac_layout layout, int *output, nac_error *error) {
     if (all_constant(graph, inputs, input_count)) {
         int folded;
         NAC_TRY(nac_graph_add_constant(graph, output_name, NAC_F32, shape, layout, &folded, error));
-        node.inputs = (int *)inputs; /* only read, and only until the loop below returns */
-        node.input_count = input_count;
-        node.output = folded;
-        nac_ops[node.op].run(graph, &node);
+        NAC_TRY(fold(graph, node, inputs, input_count, folded, error));
         *output = folded;
         return NAC_OK;
     }

@@ -18,9 +18,8 @@
 #include "ops/op_list.h"
 
 enum {
-    NAC_NONE = -1,               /* no value, no node */
-    NAC_MAX_GRAPH_NODES = 1 << 17, /* forward, backward and conversions together */
-    NAC_DATA_SLACK = 128,        /* readable bytes behind every tensor: vector kernels load whole registers */
+    NAC_NONE = -1,        /* no value, no node */
+    NAC_DATA_SLACK = 128, /* readable bytes behind every tensor: vector kernels load whole registers */
 };
 
 typedef enum nac_type { NAC_F32, NAC_I64 } nac_type; /* I64 only for constants: shapes, axes, indices */
@@ -81,6 +80,8 @@ typedef struct nac_graph {
     int node_count, node_capacity;
     int input;  /* value: the image tensor, NAC_CHANNELS_LAST or physical [N,H,W,3] */
     int logits; /* value: [N, K] */
+    uint64_t constant_bytes; /* of all constants that were ever added */
+    uint64_t folding_steps;  /* that it took to compute some of them in advance */
 } nac_graph;
 
 void nac_graph_free(nac_graph *graph); /* frees what the graph owns, leaves it empty */
@@ -94,11 +95,11 @@ nac_shape nac_shape_make(int rank, const int *dims);
 /* The value's dims as ONNX sees them ([N,C,H,W] of a channels-last value). */
 nac_shape nac_logical_shape(const nac_value *value);
 
-/* Adds a value without data. name is copied (may be NULL). NAC_LIMIT_EXCEEDED over 2^31 - 1 bytes. */
+/* Adds a value without data. name is copied (may be NULL). NAC_LIMIT_EXCEEDED over NAC_MAX_TENSOR_BYTES. */
 nac_status nac_graph_add_value(nac_graph *graph, const char *name, nac_type type, const nac_shape *shape, nac_layout layout,
                                int *value, nac_error *error);
 
-/* Adds a constant with uninitialised data, to be filled by the caller through graph->values[*value].data. */
+/* Adds a constant of zeros, to be filled by the caller through graph->values[*value].data. */
 nac_status nac_graph_add_constant(nac_graph *graph, const char *name, nac_type type, const nac_shape *shape, nac_layout layout,
                                   int *value, nac_error *error);
 
@@ -107,7 +108,7 @@ nac_node nac_node_make(nac_op op, const char *name);
 
 /* Appends `node` with the given inputs (copied) and a new output value of this shape. When every input is a constant
  * and the graph is still being lowered, the node is run at once by its plain loop and *output is a constant: this is
- * the whole of constant folding for float tensors. */
+ * the whole of constant folding for float tensors. NAC_LIMIT_EXCEEDED past NAC_MAX_FOLDING_STEPS. */
 nac_status nac_graph_emit(nac_graph *graph, nac_node node, const int *inputs, int input_count, const char *output_name,
                           const nac_shape *shape, nac_layout layout, int *output, nac_error *error);
 

@@ -94,6 +94,11 @@ static int compare_blocks(const void *a, const void *b) {
     return x->value < y->value ? -1 : x->value > y->value;
 }
 
+static nac_status beyond_addresses(nac_error *error) {
+    return nac_fail(error, NAC_LIMIT_EXCEEDED, "this network needs more than %.1f MB for activations and gradients, which cannot be addressed here",
+                    (double)SIZE_MAX / 1e6);
+}
+
 /* Gives each block the lowest offset at which no placed block of an overlapping lifetime lies. `placed` is kept sorted by offset. */
 static nac_status lay_out(planner *p, block **order, block **placed, size_t *arena_bytes, nac_error *error) {
     *arena_bytes = 0;
@@ -102,7 +107,7 @@ static nac_status lay_out(planner *p, block **order, block **placed, size_t *are
     for (int i = 0; i < p->block_count; ++i) {
         block *b = order[i];
         size_t size, end, offset = 0;
-        if (!nac_add_size(b->bytes, NAC_DATA_SLACK + ALIGNMENT - 1, &size)) return nac_out_of_memory(error, "the arena");
+        if (!nac_add_size(b->bytes, NAC_DATA_SLACK + ALIGNMENT - 1, &size)) return beyond_addresses(error);
         size &= ~(size_t)(ALIGNMENT - 1);
         for (int j = 0; j < i; ++j) {
             const block *other = placed[j];
@@ -112,7 +117,7 @@ static nac_status lay_out(planner *p, block **order, block **placed, size_t *are
         }
         b->offset = offset;
         b->bytes = size;
-        if (!nac_add_size(offset, size, &end)) return nac_out_of_memory(error, "the arena");
+        if (!nac_add_size(offset, size, &end)) return beyond_addresses(error);
         if (end > *arena_bytes) *arena_bytes = end;
         int at = i;
         for (; at > 0 && placed[at - 1]->offset > offset; --at) placed[at] = placed[at - 1];
@@ -144,6 +149,10 @@ nac_status nac_plan_make(nac_graph *graph, const int *keep, int keep_count, void
     nac_status status = p.block_of && p.last_read && p.blocks ? make_blocks(&p, keep, keep_count, arena_bytes, error)
                                                               : nac_out_of_memory(error, "the plan");
     uint8_t *memory = NULL;
+    if (status == NAC_OK && graph->constant_bytes + *arena_bytes > NAC_MAX_SESSION_BYTES)
+        status = nac_fail(error, NAC_LIMIT_EXCEEDED, "this network needs %.1f MB (%.1f of weights, %.1f of activations and gradients); %.1f MB is the limit",
+                          (double)(graph->constant_bytes + *arena_bytes) / 1e6, (double)graph->constant_bytes / 1e6, (double)*arena_bytes / 1e6,
+                          (double)NAC_MAX_SESSION_BYTES / 1e6);
     if (status == NAC_OK) {
         memory = *arena_bytes < SIZE_MAX - ALIGNMENT ? nac_alloc_array(*arena_bytes + ALIGNMENT, 1) : NULL;
         if (!memory)

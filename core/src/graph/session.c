@@ -106,6 +106,30 @@ static int count_forward(const nac_graph *graph) {
     return n;
 }
 
+/* One NaN or infinity makes every later number a lie, so it is looked for in what a score is made of. The sum of x - x is 0
+ * for finite numbers and NaN otherwise, and vectorises, where isfinite would not. */
+static bool all_finite(const nac_value *value) {
+    const float *x = value->data;
+    float zero = 0.0f;
+    for (size_t i = 0, n = nac_elements(&value->shape); i < n; ++i) zero += x[i] - x[i];
+    return zero == 0.0f;
+}
+
+/* A product with a weight that is not finite is NaN, which a clamp behind it may turn into an ordinary number. Other constants may
+ * be infinite: a mask, a bound. */
+static nac_status check_weights(const nac_graph *graph, nac_error *error) {
+    for (int n = 0; n < graph->node_count; ++n) {
+        const nac_node *node = &graph->nodes[n];
+        if (node->op != NAC_OP_CONV && node->op != NAC_OP_MATMUL && node->op != NAC_OP_AFFINE) continue;
+        for (int i = 1; i < node->input_count; ++i) {
+            if (node->inputs[i] == NAC_NONE) continue;
+            const nac_value *value = &graph->values[node->inputs[i]];
+            if (value->constant && !all_finite(value)) return nac_fail(error, NAC_NOT_FINITE, "a weight of node '%s' is NaN or infinite", node->name);
+        }
+    }
+    return NAC_OK;
+}
+
 static nac_status plan_and_pack(nac_session *session, nac_error *error) {
     nac_graph *graph = &session->graph;
     int *keep, keep_count;
@@ -114,6 +138,7 @@ static nac_status plan_and_pack(nac_session *session, nac_error *error) {
     if (status == NAC_OK) status = nac_plan_make(graph, keep, keep_count, &session->arena, &session->arena_bytes, error);
     nac_free(keep);
     NAC_TRY(status);
+    NAC_TRY(check_weights(graph, error));
     session->forward_count = count_forward(graph);
     for (int v = 0; v < graph->value_count; ++v)
         if (graph->values[v].constant && graph->values[v].data)
@@ -202,15 +227,6 @@ nac_status nac_session_run_node(nac_session *session, int node, nac_error *error
     const nac_node *n = &session->graph.nodes[node];
     nac_ops[n->op].run(&session->graph, n);
     return NAC_OK;
-}
-
-/* One NaN or infinity makes every later number a lie, so it is looked for in what a score is made of. The sum of x - x is 0
- * for finite numbers and NaN otherwise, and vectorises, where isfinite would not. */
-static bool all_finite(const nac_value *value) {
-    const float *x = value->data;
-    float zero = 0.0f;
-    for (size_t i = 0, n = nac_elements(&value->shape); i < n; ++i) zero += x[i] - x[i];
-    return zero == 0.0f;
 }
 
 static nac_status check_finite(const nac_session *session, int value, const char *what, const char *name, nac_error *error) {

@@ -30,9 +30,6 @@ enum {
     COM = 0xfe,
 };
 
-/* Encoders write about ten; every scan costs a walk over all blocks, so thousands of empty ones would hang the reader. */
-enum { MAX_SCANS = 100 };
-
 typedef struct component {
     int id, h, v, quantization;
     bool carried; /* a scan has brought its DC values */
@@ -132,7 +129,8 @@ static int divide_up(int a, int b) { return (a + b - 1) / b; }
  * header needs. p, size: the header; bytes, end, at: the file and where the data starts. */
 static nac_status read_scan(frame *f, const uint8_t *p, int size, const uint8_t *bytes, size_t end, size_t *at, nac_error *error) {
     if (!f->count) return broken(error, "a scan before the frame header");
-    if (++f->scans > MAX_SCANS) return nac_fail(error, NAC_LIMIT_EXCEEDED, "JPEG with more than %d scans", (int)MAX_SCANS);
+    /* Encoders write about ten; every scan costs a walk over all blocks, so thousands of empty ones would hang the reader. */
+    if (++f->scans > NAC_MAX_JPEG_SCANS) return nac_fail(error, NAC_LIMIT_EXCEEDED, "JPEG with more than %d scans", NAC_MAX_JPEG_SCANS);
     int count = size > 0 ? p[0] : 0;
     if (count < 1 || count > f->count || size != 4 + 2 * count) return broken(error, "a scan header is wrong");
     int first = p[1 + 2 * count], high = p[3 + 2 * count] >> 4;

@@ -49,8 +49,8 @@ bool nac_read_text(pb_istream_t *stream, const pb_field_t *pb_field, void **arg)
 pb_callback_t nac_text_callback(nac_text_field *field) { return (pb_callback_t){.funcs.decode = nac_read_text, .arg = field}; }
 
 bool nac_reader_mention(nac_reader *reader, const char *name, int *mention) {
-    if (reader->name_count >= NAC_ONNX_MAX_NAMES)
-        return nac_reader_fail(reader, NAC_LIMIT_EXCEEDED, "the model names tensors more than %d times", NAC_ONNX_MAX_NAMES);
+    if (reader->name_count >= NAC_MAX_NAMES)
+        return nac_reader_fail(reader, NAC_LIMIT_EXCEEDED, "the model names tensors more than %d times", NAC_MAX_NAMES);
     reader->names = nac_arena_grow(reader->arena, reader->names, reader->name_count, &reader->name_capacity, sizeof *reader->names);
     if (!reader->names) return nac_reader_out_of_memory(reader);
     *mention = reader->name_count;
@@ -73,8 +73,8 @@ static bool read_dim(pb_istream_t *stream, const pb_field_t *field, void **arg) 
 
 /* io->tensor is a mention until the names are sorted. */
 static bool read_io(pb_istream_t *stream, nac_reader *reader, nac_onnx_io **list, int *count, int *capacity) {
-    if (*count >= NAC_ONNX_MAX_INITIALIZERS)
-        return nac_reader_fail(reader, NAC_LIMIT_EXCEEDED, "the model has more than %d inputs or outputs", NAC_ONNX_MAX_INITIALIZERS);
+    if (*count >= NAC_MAX_INITIALIZERS)
+        return nac_reader_fail(reader, NAC_LIMIT_EXCEEDED, "the model has more than %d inputs or outputs", NAC_MAX_INITIALIZERS);
     nac_onnx_io io = {.rank = 0};
     nac_text_field name = {.reader = reader, .what = "an input's or output's name"};
     onnx_ValueInfoProto message = onnx_ValueInfoProto_init_zero;
@@ -110,8 +110,8 @@ static bool read_initializer(pb_istream_t *stream, const pb_field_t *field, void
     const size_t size = stream->bytes_left;
     const uint8_t *bytes = nac_reader_position(reader, stream);
     if (!bytes) return false;
-    if (reader->tensor_count >= NAC_ONNX_MAX_INITIALIZERS)
-        return nac_reader_fail(reader, NAC_LIMIT_EXCEEDED, "the model has more than %d initializers", NAC_ONNX_MAX_INITIALIZERS);
+    if (reader->tensor_count >= NAC_MAX_INITIALIZERS)
+        return nac_reader_fail(reader, NAC_LIMIT_EXCEEDED, "the model has more than %d initializers", NAC_MAX_INITIALIZERS);
     nac_onnx_tensor *tensor = nac_arena_take(reader->arena, sizeof *tensor);
     if (!tensor) return nac_reader_out_of_memory(reader);
     if (!nac_read_tensor(reader, bytes, size, tensor)) return false;

@@ -46,8 +46,8 @@ static bool read_floats(pb_istream_t *stream, const pb_field_t *field, void **ar
     while (stream->bytes_left > 0) {
         float number;
         if (!pb_decode_fixed32(stream, &number)) return false;
-        if (draft->float_count >= NAC_ONNX_MAX_NUMBERS)
-            return nac_reader_fail(draft->reader, NAC_LIMIT_EXCEEDED, "an attribute has more than %d numbers", NAC_ONNX_MAX_NUMBERS);
+        if (draft->float_count >= NAC_MAX_ATTRIBUTE_NUMBERS)
+            return nac_reader_fail(draft->reader, NAC_LIMIT_EXCEEDED, "an attribute has more than %d numbers", NAC_MAX_ATTRIBUTE_NUMBERS);
         draft->floats =
             nac_arena_grow(draft->reader->arena, draft->floats, draft->float_count, &draft->float_capacity, sizeof *draft->floats);
         if (!draft->floats) return nac_reader_out_of_memory(draft->reader);
@@ -62,8 +62,8 @@ static bool read_ints(pb_istream_t *stream, const pb_field_t *field, void **arg)
     while (stream->bytes_left > 0) {
         uint64_t number;
         if (!pb_decode_varint(stream, &number)) return false;
-        if (draft->int_count >= NAC_ONNX_MAX_NUMBERS)
-            return nac_reader_fail(draft->reader, NAC_LIMIT_EXCEEDED, "an attribute has more than %d numbers", NAC_ONNX_MAX_NUMBERS);
+        if (draft->int_count >= NAC_MAX_ATTRIBUTE_NUMBERS)
+            return nac_reader_fail(draft->reader, NAC_LIMIT_EXCEEDED, "an attribute has more than %d numbers", NAC_MAX_ATTRIBUTE_NUMBERS);
         draft->ints = nac_arena_grow(draft->reader->arena, draft->ints, draft->int_count, &draft->int_capacity, sizeof *draft->ints);
         if (!draft->ints) return nac_reader_out_of_memory(draft->reader);
         draft->ints[draft->int_count++] = (int64_t)number;
@@ -98,7 +98,7 @@ static bool read_tensor_name(pb_istream_t *stream, node_draft *draft, int **ment
     int mention = NAC_ONNX_ABSENT;
     if (!nac_read_text(stream, NULL, &arg)) return false;
     if (name.text[0] && !nac_reader_mention(draft->reader, name.text, &mention)) return false;
-    if (*count >= NAC_ONNX_MAX_NAMES) return nac_reader_fail(draft->reader, NAC_LIMIT_EXCEEDED, "a node has too many inputs");
+    if (*count >= NAC_MAX_NAMES) return nac_reader_fail(draft->reader, NAC_LIMIT_EXCEEDED, "a node has too many inputs");
     *mentions = nac_arena_grow(draft->reader->arena, *mentions, *count, capacity, sizeof **mentions);
     if (!*mentions) return nac_reader_out_of_memory(draft->reader);
     (*mentions)[(*count)++] = mention;
@@ -121,8 +121,8 @@ static bool read_attribute(pb_istream_t *stream, const pb_field_t *field, void *
     (void)field;
     node_draft *node = *arg;
     nac_reader *reader = node->reader;
-    if (node->attribute_count >= NAC_ONNX_MAX_ATTRIBUTES)
-        return nac_reader_fail(reader, NAC_LIMIT_EXCEEDED, "a node has more than %d attributes", NAC_ONNX_MAX_ATTRIBUTES);
+    if (node->attribute_count >= NAC_MAX_ATTRIBUTES)
+        return nac_reader_fail(reader, NAC_LIMIT_EXCEEDED, "a node has more than %d attributes", NAC_MAX_ATTRIBUTES);
     node->attributes =
         nac_arena_grow(reader->arena, node->attributes, node->attribute_count, &node->attribute_capacity, sizeof *node->attributes);
     if (!node->attributes) return nac_reader_out_of_memory(reader);

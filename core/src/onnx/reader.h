@@ -16,10 +16,6 @@
 
 /* A few bytes of file must not ask for much more memory: what is repeated has a ceiling. */
 enum {
-    NAC_ONNX_MAX_NAMES = 1 << 20,       /* mentions of tensors by nodes, inputs, outputs and initializers */
-    NAC_ONNX_MAX_ATTRIBUTES = 64,       /* of one node */
-    NAC_ONNX_MAX_NUMBERS = 1 << 16,     /* of one FLOATS or INTS attribute */
-    NAC_ONNX_MAX_INITIALIZERS = 1 << 17,
     NAC_ONNX_MIN_OPSET = 9,
     NAC_ONNX_MAX_OPSET = 18,
 };

@@ -104,10 +104,11 @@ nac_status nac_lower_MatMul(nac_lowering *lowering) {
     const int M = as.dims[as.rank - 2], K = as.dims[as.rank - 1], N = bs.dims[bs.rank - 1];
     if (bs.dims[bs.rank - 2] != K) return mismatch(lowering, &as, &bs);
 
-    /* A b whose leading dims are all one is a matrix, which every batch of a shares; otherwise both get the same rank. */
-    bool matrix = true;
-    for (int i = 0; i < bs.rank - 2; ++i) matrix = matrix && bs.dims[i] == 1;
+    /* A constant b whose leading dims are all one is a matrix, which every batch of a shares; otherwise both get the same rank (an
+     * activation's gradient would be a sum over the batch). */
     const int rank = as.rank > bs.rank ? as.rank : bs.rank;
+    bool matrix = lowering->graph->values[b].constant || rank == 2;
+    for (int i = 0; i < bs.rank - 2; ++i) matrix = matrix && bs.dims[i] == 1;
     as = nac_shape_aligned(&as, rank);
     bs = matrix ? nac_shape_make(2, (const int[]){K, N}) : nac_shape_aligned(&bs, rank);
     NAC_TRY(nac_lower_reshape(lowering, a, &as, &a));

@@ -22,7 +22,6 @@ typedef struct nac_metadata {
     size_t count, capacity;
 } nac_metadata;
 
-enum { NAC_MAX_METADATA = 1024 }; /* keys */
 
 const char *nac_metadata_get(const nac_metadata *metadata, const char *key);
 /* Copies `size` bytes of value. */

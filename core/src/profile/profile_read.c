@@ -1,4 +1,5 @@
 /* profile_read.c - safetensors -> profile. The file is a stranger's: nothing in it is believed before it is checked. */
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -61,7 +62,7 @@ static nac_status read_layer(yyjson_val *object, int index, nac_layer *layer, na
         .pool = (nac_pool)kind,
         .neurons = read_int(yyjson_obj_get(object, "neurons")),
         /* A double beyond float32 has no defined conversion. */
-        .alpha = steepness > 0 && steepness <= 3.4028234663852886e38 ? (float)steepness : -1.0f,
+        .alpha = fabs(steepness) <= (double)FLT_MAX ? (float)steepness : INFINITY, /* beyond: the conversion is undefined */
         .M = read_int(yyjson_obj_get(object, "M")),
         .O = yyjson_get_num(O),
     };

@@ -12,9 +12,9 @@ function varint(value) {
   }
 }
 
-const integer = (field, value) => Uint8Array.from([...varint(field << 3), ...varint(value)]);
+export const integer = (field, value) => Uint8Array.from([...varint(field << 3), ...varint(value)]);
 
-function bytes(field, content) {
+export function bytes(field, content) {
   const head = [...varint((field << 3) | 2), ...varint(content.length)];
   const result = new Uint8Array(head.length + content.length);
   result.set(head);
@@ -22,9 +22,9 @@ function bytes(field, content) {
   return result;
 }
 
-const text = (field, value) => bytes(field, encoder.encode(value));
+export const text = (field, value) => bytes(field, encoder.encode(value));
 
-function join(...parts) {
+export function join(...parts) {
   const result = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   let offset = 0;
   for (const part of parts) {
@@ -34,22 +34,26 @@ function join(...parts) {
   return result;
 }
 
-const ints = (name, values) => bytes(5, join(text(1, name), ...values.map((value) => integer(8, value)), integer(20, 7)));
-const int = (name, value) => bytes(5, join(text(1, name), integer(3, value), integer(20, 2)));
+export const ints = (name, values) => bytes(5, join(text(1, name), ...values.map((value) => integer(8, value)), integer(20, 7)));
+export const int = (name, value) => bytes(5, join(text(1, name), integer(3, value), integer(20, 2)));
 
-const node = (op, inputs, output, ...attributes) =>
+export const node = (op, inputs, output, ...attributes) =>
   bytes(1, join(...inputs.map((input) => text(1, input)), text(2, output), text(3, `node_${output}`), text(4, op), ...attributes));
 
-function tensor(name, dims, values) {
-  const raw = new Uint8Array(Float32Array.from(values).buffer);
-  return bytes(5, join(...dims.map((dim) => integer(1, dim)), integer(2, 1), text(8, name), bytes(9, raw)));
+/** An initializer: float32, or int64 where `type` is BigInt64Array. */
+export function tensor(name, dims, values, type = Float32Array) {
+  const raw = new Uint8Array(type.from(values).buffer);
+  return bytes(5, join(...dims.map((dim) => integer(1, dim)), integer(2, type === Float32Array ? 1 : 7), text(8, name), bytes(9, raw)));
 }
 
 /** dims: a number, or a name for a free one. */
-function value(field, name, dims) {
+export function value(field, name, dims) {
   const shape = join(...dims.map((dim) => bytes(1, typeof dim === 'number' ? integer(1, dim) : text(2, dim))));
   return bytes(field, join(text(1, name), bytes(2, bytes(1, join(integer(1, 1), bytes(2, shape))))));
 }
+
+/** A file of these parts of a graph: nodes, initializers, and `value`s of field 11 (inputs) and 12 (outputs). */
+export const modelOf = (parts, opset = 13) => join(integer(1, 8), bytes(7, join(text(2, 'made up'), ...parts)), bytes(8, join(text(1, ''), integer(2, opset))));
 
 /**
  * conv 3x3 (3 -> 6), ReLU "stage1"; conv 3x3 stride 2 (6 -> 8), ReLU "stage2"; global average "features"; dense "logits".
