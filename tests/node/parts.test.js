@@ -9,7 +9,7 @@ import { hashImage, sha256Hex } from '../../wasm/js/hash.js';
 import { digest } from '../../wasm/js/sha256.js';
 import { countTiles, cutTile, parseSpriteName, pngSize } from '../../wasm/js/sprite.js';
 import { balancedOrder, holdOut } from '../../wasm/js/subset.js';
-import { synthesise } from '../../wasm/js/synthetic.js';
+import { KIND_NAMES, synthesise } from '../../wasm/js/synthetic.js';
 import { chooseVariant, supports } from '../../wasm/js/variants.js';
 import { encodePng, encodeSprite, noise } from './helpers/scene.js';
 
@@ -69,17 +69,33 @@ test('a subset is balanced between classes, the same for a seed, and another for
   assert.equal(new Set([...kept, ...held]).size, 60);
 });
 
-test('made-up outliers are the same each time, of the image\'s size, and not the image', () => {
-  const image = { pixels: noise(1, 16), width: 16, height: 16 };
-  const made = [0, 1, 2, 3].map((index) => synthesise(image, index));
-  assert.deepEqual([0, 1, 2, 3].map((index) => synthesise(image, index)), made);
-  const sum = (pixels) => pixels.reduce((a, b) => a + b, 0);
-  for (const { pixels, width, height } of made) {
-    assert.deepEqual([pixels.length, width, height], [768, 16, 16]);
-    assert.notDeepEqual(pixels, image.pixels);
+test('made-up outliers are the same each time, differ by seed, and are not the image', () => {
+  const image = { pixels: noise(1, 32), width: 32, height: 32 };
+  const other = { pixels: noise(2, 16), width: 16, height: 16 };
+  const make = (kind, seed) => synthesise(kind, image, other, seed);
+  assert.equal(new Set(KIND_NAMES).size, 13);
+  for (const kind of KIND_NAMES) {
+    assert.deepEqual(make(kind, 3), make(kind, 3));
+    const made = [0, 1, 2, 3, 4, 5].map((seed) => make(kind, seed));
+    assert.ok(made.every(({ pixels }) => pixels.some((value, i) => value !== image.pixels[i])), kind);
+    assert.ok(made.some(({ pixels }) => pixels.some((value, i) => value !== made[0].pixels[i])), `${kind}: one image for all seeds`);
+    for (const { pixels, width, height } of made) assert.deepEqual([pixels.length, width, height], [3072, 32, 32]);
   }
-  assert.equal(sum(made[2].pixels), sum(image.pixels), 'patches change places, and nothing else');
-  assert.equal(made[3].pixels[0], 255 - image.pixels[1]);
+  const sorted = ({ pixels }) => Array.from(pixels).sort((a, b) => a - b);
+  for (const kind of ['shuffled', 'turned']) assert.deepEqual(sorted(make(kind, 1)), sorted(image), `${kind}: pixels change places, and nothing else`);
+  assert.deepEqual(sorted(make('negative', 1)), sorted(image).map((value) => 255 - value).reverse());
+  assert.equal(new Set(make('silhouettes', 1).pixels).size <= 6, true, 'two colours');
+});
+
+test('made-up outliers of any size: a pixel, an odd rectangle, and a photograph made small', () => {
+  for (const [width, height, w, h] of [[1, 1, 1, 1], [3, 7, 3, 7], [1000, 333, 250, 84]])
+    for (const kind of KIND_NAMES) {
+      const image = { pixels: new Uint8Array(3 * width * height).map((_, i) => i % 251), width, height };
+      const made = synthesise(kind, image, { pixels: noise(2, 16), width: 16, height: 16 }, 1);
+      const sides = [made.width, made.height];
+      assert.ok(kind === 'turned' ? sides.includes(w) && sides.includes(h) : sides[0] === w && sides[1] === h, `${kind}: ${sides}`);
+      assert.equal(made.pixels.length, 3 * w * h);
+    }
 });
 
 test('the variant asked for is the variant chosen', () => {

@@ -1,7 +1,7 @@
 // @ts-check
 /** nac tune: searches alpha, M and O of every layer, and writes the profile of what it found. */
 import { parseLayers } from '../js/build.js';
-import { Collector, addSelfTest, calibrate, describeProfile, summarise } from '../js/collector.js';
+import { Collector, addSelfTest, calibrate, describeProfile, statesOfLayers, summarise } from '../js/collector.js';
 import { openPool } from '../js/detector.js';
 import { Engine } from '../js/engine.js';
 import { NacError } from '../js/error.js';
@@ -9,7 +9,7 @@ import { host } from '../js/host-node.js';
 import { loadImage } from '../js/images.js';
 import { collectStates } from '../js/states.js';
 import { balancedOrder } from '../js/subset.js';
-import { synthesise } from '../js/synthetic.js';
+import { KIND_NAMES, synthesise } from '../js/synthetic.js';
 import { tune } from '../js/tune.js';
 import { RUN_HELP, RUN_OPTIONS, UsageError, layersOf, numberOf, required, runOptions } from './shared/args.js';
 import { baseName, packageVersion, readPreset, writeOutput } from './shared/files.js';
@@ -17,21 +17,24 @@ import { listImages } from './shared/images.js';
 import { readModelInfo } from './shared/model.js';
 import { choose, describe, labelsFor, presetFor } from './shared/profiles.js';
 import { makeSkipped } from './shared/skipped.js';
+import { table } from './shared/terminal.js';
 
 export const summary = 'Search the settings of a profile';
 
 export const help = `
 nac tune --model M.onnx --id DIR [--ood DIR …] --out P.safetensors [options]
 
-Chooses alpha, M and O of every layer for the best mean AUROC between held-out images of DIR and those of --ood, and writes the
-calibrated profile. Without --ood the outliers are made of DIR's own images (noise, clouds, shuffled patches, negatives): that
-is better than no search where outliers are far, and says nothing of near ones. Evaluate on other outliers than these.
+Chooses the layers and their alpha, M and O for the best mean AUROC between held-out images of DIR and those of each --ood, and
+writes the calibrated profile. Of settings that are as good but for chance it takes those nearest to the defaults; and where, set
+by set, a search without that set does no better on it than the defaults, the defaults stay. Without --ood the outliers are made
+of DIR's own images, in ${KIND_NAMES.length} kinds (${KIND_NAMES.slice(0, 3).join(', ')}, …): that helps where outliers are far, and says nothing of near
+ones. Evaluate on other outliers than these.
 
   --ood DIR            outliers; may be given several times
   --holdout DIR        held-out images; half of them choose, half set the threshold
   --holdout-fraction F share of DIR to hold out where there is no --holdout (0.3)
   --limit N            that many images in the profile, as many of every class
-  --ood-limit N        of every outlier set (500)
+  --ood-limit N        of every outlier set (500; of every kind that is made up 150)
   --seed S             of the choices (0)
   --layers a,b=KIND    taps: names of ONNX tensors; KIND sum (default), nhwc, mean, cls or none. "auto" chooses
   --preset NAME        preprocessing: imagenet, cifar10, tf or a JSON file (by the model's input: 32 x 32 is cifar10)
@@ -64,7 +67,7 @@ export async function run({ values, paths }, { terminal, signal, argv }) {
   if (values.holdout && values['holdout-fraction']) throw new UsageError('--holdout and --holdout-fraction exclude each other');
   const fraction = values.holdout ? 0 : (numberOf(values, 'holdout-fraction', { min: 0.01, max: 0.95 }) ?? 0.3);
   const limit = numberOf(values, 'limit', { min: 1, integer: true });
-  const oodLimit = numberOf(values, 'ood-limit', { min: 1, integer: true }) ?? 500;
+  const oodLimit = numberOf(values, 'ood-limit', { min: 1, integer: true }) ?? (values.ood ? 500 : 150);
   const seed = numberOf(values, 'seed', { integer: true }) ?? 0;
   const falseAlarm = numberOf(values, 'false-alarm', { min: 0, max: 1 }) ?? 0.05;
   const taps = parseLayers(layersOf(values.layers));
@@ -96,34 +99,37 @@ export async function run({ values, paths }, { terminal, signal, argv }) {
     const [choosing, calibrating] = [unknown(await collect('held out', halves[0])), unknown(await collect('threshold', halves[1]))];
     if (choosing.length === 0) throw new NacError('MISMATCH', 'every held-out image is in the profile too');
 
-    const decode = (/** @type {Uint8Array} */ bytes) => pool.run({ kind: 'decode', bytes });
     const sets = values.ood
-      ? await Promise.all(values.ood.map(async (/** @type {string} */ path) => balancedOrder(await listImages([path], skipped.add), seed).slice(0, oodLimit)))
-      : [synthetic(halves[0].slice(0, oodLimit), decode)];
-    if (!values.ood) terminal.log('no --ood: searching with outliers made of the images themselves');
+      ? await Promise.all(values.ood.map(async (/** @type {string} */ path) => ({ name: path, images: balancedOrder(await listImages([path], skipped.add), seed).slice(0, oodLimit) })))
+      : madeUp(halves[0], oodLimit, (bytes) => pool.run({ kind: 'decode', bytes }));
+    if (!values.ood) terminal.log(`no --ood: searching with outliers made of the images themselves (${KIND_NAMES.join(', ')})`);
     const ood = [];
-    for (const [i, set] of sets.entries()) ood.push(await collect(values.ood?.[i] ?? 'made-up outliers', set));
+    for (const { name, images } of sets) ood.push(await collect(name, images));
 
     const engine = await Engine.create(module);
-    const onProgress = (/** @type {number} */ layer, /** @type {number} */ layers) => terminal.progress('searching layers', layer, layers);
+    const began = performance.now();
+    const onProgress = (/** @type {number} */ step, /** @type {number} */ steps) => terminal.progress('searching', step, steps);
     const found = tune(engine, { profile: profileStates, id: choosing, ood }, { onProgress });
+    const seconds = (performance.now() - began) / 1000;
     terminal.endProgress();
+    const layers = found.layers.map((layer) => profileStates[0].taps[layer]);
     const collector = new Collector(engine, found.settings, profileStates.length);
-    for (const states of profileStates) collector.add(states);
+    for (const states of profileStates) collector.add(statesOfLayers(states, layers));
     const profile = collector.finish();
-    const calibrated = await calibrate(profile, calibrating, falseAlarm);
+    const calibrated = await calibrate(profile, calibrating.map((states) => statesOfLayers(states, layers)), falseAlarm);
     const provenance = { command: ['nac', ...argv].join(' '), version: await packageVersion(), tunedWith: values.ood ?? 'synthetic' };
     describeProfile(profile, { modelName: baseName(model), sha256, preprocess: opened.preprocess, labels: labelsFor(info, all) ?? opened.labels, provenance });
     await addSelfTest(profile, pool);
     await writeOutput(out, [profile.save()]);
 
     const built = { ...summarise(profile), ...calibrated };
-    const { auroc, aurocOfDefaults } = found;
-    const document = { schema: 'nac.tune/1', model, profile: out, ood: values.ood ?? 'synthetic', auroc, aurocOfDefaults, aurocOfLayers: found.alone, ...built, errors: skipped.errors };
+    const { auroc, aurocUnseen, aurocOfDefaults, defaultsKept } = found;
+    const rated = sets.map(({ name }, set) => ({ name, images: ood[set].length, ...found.sets[set] }));
+    const document = { schema: 'nac.tune/1', model, profile: out, ood: values.ood ?? 'synthetic', auroc, aurocUnseen, aurocOfDefaults, defaultsKept, sets: rated, searchSeconds: seconds, ...built, errors: skipped.errors };
     if (values.json) process.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
     else {
+      process.stdout.write(toTable(document));
       describe(out, built, terminal);
-      terminal.log(`  AUROC ${(100 * auroc).toFixed(2)} on what it was searched with, ${(100 * aurocOfDefaults).toFixed(2)} of the defaults`);
     }
     return skipped.errors.length > 0 ? 3 : 0;
   } finally {
@@ -133,15 +139,38 @@ export async function run({ values, paths }, { terminal, signal, argv }) {
 }
 
 /**
+ * One set of every kind.
  * @param {import('./shared/images.js').LazyImage[]} images
+ * @param {number} limit
  * @param {import('../js/images.js').Decode} decode
  */
-function synthetic(images, decode) {
-  return images.map((image, index) => ({
-    name: `made of ${image.name}`,
-    load: async () => {
-      const { image: source } = await loadImage(image, decode);
-      return synthesise('bytes' in source ? await decode(source.bytes) : /** @type {any} */ (source), index);
-    },
+function madeUp(images, limit, decode) {
+  const pixelsOf = async (/** @type {import('./shared/images.js').LazyImage} */ lazy) => {
+    const { image } = await loadImage(lazy, decode);
+    return 'bytes' in image ? decode(image.bytes) : /** @type {import('../js/synthetic.js').Pixels} */ (image);
+  };
+  return KIND_NAMES.map((kind) => ({
+    name: kind,
+    images: images.slice(0, limit).map((lazy, i) => {
+      const other = images[(i + 1) % images.length];
+      return { name: `${kind} made of ${lazy.name}`, load: async () => synthesise(kind, await pixelsOf(lazy), await pixelsOf(other), i) };
+    }),
   }));
+}
+
+/** @param {{ sets: any[], auroc: number, aurocUnseen: number, aurocOfDefaults: number, defaultsKept: boolean, searchSeconds: number }} found */
+function toTable({ sets, auroc, aurocUnseen, aurocOfDefaults, defaultsKept, searchSeconds }) {
+  /** @type {import('./shared/terminal.js').Column[]} */
+  const columns = [
+    { title: 'AUROC against', width: 30, cut: 'start' },
+    { title: 'images', width: 6, align: 'right' },
+    { title: 'defaults', width: 8, align: 'right' },
+    { title: 'tuned', width: 6, align: 'right' },
+    { title: 'without it', width: 10, align: 'right' },
+  ];
+  const percent = (/** @type {number} */ share) => (100 * share).toFixed(2);
+  const mean = { name: 'mean', images: '', auroc, aurocUnseen, aurocOfDefaults };
+  const rows = [...sets, mean].map((set) => [set.name, String(set.images), percent(set.aurocOfDefaults), percent(set.auroc), percent(set.aurocUnseen)]);
+  const verdict = defaultsKept ? 'the search does no better than the defaults on sets it has not seen: the defaults stay' : 'tuned';
+  return `${table(columns, rows)}\n"without it": by a search that has not seen the set; ${verdict} (${searchSeconds.toFixed(1)} s)\n`;
 }

@@ -12,7 +12,7 @@ const SAMPLE = 4096;
 const BATCH = 64;
 const ALPHA_QUANTILE = 0.7;
 const FILL = 0.05;
-const BINS = 50;
+export const BINS = 50;
 
 /**
  * Steepness of a layer's sigmoid: 1 over the 0.7-quantile of |Z G|, zeroes (dead units) left out. Then seven states in ten lie
@@ -20,20 +20,24 @@ const BINS = 50;
  * ResNet-18 of half width on CIFAR-10 against MNIST and Fashion-MNIST (AUROC, the published M = 50): quantile 0.5 89 and 90, 0.7 92 and
  * 94, 0.8 93 and 96, 0.9 75 and 80. So this keeps away from the cliff. A search (`nac tune`) finds better ones for one kind of
  * outliers; this knows of none.
- * @param {Float32Array[]} z one array an image
- * @param {Float32Array[]} g
+ * @param {Float32Array} z of any number of images
+ * @param {Float32Array} g
  */
 export function chooseAlpha(z, g) {
-  const products = [];
-  for (let n = 0; n < z.length; ++n)
-    for (let c = 0; c < z[n].length; ++c) {
-      const product = Math.abs(z[n][c] * g[n][c]);
-      if (product > 0 && Number.isFinite(product)) products.push(product);
-    }
-  if (products.length === 0) return 1;
-  const sorted = Float64Array.from(products).sort();
+  return alphasOfQuantiles(z, g, [ALPHA_QUANTILE])[0];
+}
+
+/**
+ * 1 over quantiles of |Z G|.
+ * @param {Float32Array} z
+ * @param {Float32Array} g
+ * @param {number[]} quantiles 0..1
+ */
+export function alphasOfQuantiles(z, g, quantiles) {
+  const products = z.map((value, i) => Math.abs(value * g[i])).filter((product) => product > 0 && Number.isFinite(product)).sort();
+  if (products.length === 0) return quantiles.map(() => 1);
   // Two digits: the rest would say nothing, and an alpha is read by people.
-  return Number((1 / sorted[Math.floor((sorted.length - 1) * ALPHA_QUANTILE)]).toPrecision(2));
+  return quantiles.map((quantile) => Number((1 / products[Math.floor((products.length - 1) * quantile)]).toPrecision(2)));
 }
 
 /** Images that fill a bin: a twentieth of all, which is twice what an even spread over 50 bins would give each.
@@ -66,6 +70,18 @@ export function joinStates(states, what, layer) {
   const all = new Float32Array(states.length * neurons);
   states.forEach((one, n) => all.set(one[what][layer], n * neurons));
   return all;
+}
+
+/**
+ * The states of some layers alone, in their order: a profile may have fewer than there are taps.
+ * @param {States} states
+ * @param {{ name: string }[]} layers
+ * @returns {States}
+ */
+export function statesOfLayers(states, layers) {
+  const taps = layers.map(({ name }) => states.taps.findIndex((tap) => tap.name === name));
+  const pick = (/** @type {any[]} */ all) => taps.map((tap) => all[tap]);
+  return { ...states, taps: pick(states.taps), z: pick(states.z), g: pick(states.g) };
 }
 
 /** Counts states, from the moment on that the layers' alphas are known. */
@@ -118,7 +134,7 @@ export class Collector {
     const { alpha, bins, fill } = this.settings;
     if (!fill && total === null) throw new NacError('INVALID_ARGUMENT', 'fill is needed where the number of images is not known beforehand');
     const { taps } = this.#waiting[0];
-    const all = (/** @type {'z' | 'g'} */ what, /** @type {number} */ layer) => this.#waiting.map((states) => states[what][layer]);
+    const all = (/** @type {'z' | 'g'} */ what, /** @type {number} */ layer) => joinStates(this.#waiting, what, layer);
     const alphas = perLayer(alpha, taps.length, 'alpha', (layer) => chooseAlpha(all('z', layer), all('g', layer)));
     const M = perLayer(bins, taps.length, 'bins', () => BINS);
     const O = perLayer(fill, taps.length, 'fill', () => chooseFill(/** @type {number} */ (total)));
@@ -170,7 +186,7 @@ export function describeProfile(profile, { modelName, sha256, preprocess, labels
  * @param {import('./states.js').AnyPool} pool
  */
 export async function addSelfTest(profile, pool) {
-  const { z, g, logits } = /** @type {States} */ (await pool.run({ kind: 'states', image: testImage() }));
+  const { z, g, logits } = statesOfLayers(await pool.run({ kind: 'states', image: testImage() }), profile.layers);
   profile.setMetadata('selfTest', makeSelfTest(profile.score(1, z, g).scores[0], logits.reduce((a, b) => Math.max(a, b))));
 }
 

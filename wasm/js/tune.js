@@ -1,25 +1,35 @@
 // @ts-check
 /**
- * The search for alpha, M and O of every layer that part in-distribution from out-of-distribution images best (mean AUROC
- * over the sets). Counts depend on a layer, alpha and M alone, O is free, and an image's score is the mean of its layers':
- * so scores of every candidate are computed once, and combinations are sums. No network runs here.
+ * The search for alpha, M and O of every layer, and for layers better left out: which scores part in-distribution images from
+ * outliers best, by the mean AUROC over the sets. Counts depend on a layer, alpha and M alone, O is free, and an image's score is
+ * the mean of its layers': so scores of every candidate are computed once, and a combination is a sum. No network runs here.
+ *
+ * What parts these outliers best may part others worse. Two things are done about that. Of combinations that are as good as the
+ * best but for chance, the one nearest to the defaults is taken (the one-standard-error rule). And the search is repeated without
+ * each set in turn and without half of the in-distribution images, and judged by what it has not seen: where the defaults do as
+ * well there, they are what comes out.
  */
-import { chooseAlpha, chooseFill, joinStates } from './collector.js';
+import { alphasOfQuantiles, chooseAlpha, chooseFill, joinStates, BINS } from './collector.js';
+import { NacError } from './error.js';
 
 /**
  * @typedef {import('./states.js').States} States
  * @typedef {import('./engine.js').Engine} Engine
- * @typedef {{ alpha: number, M: number, O: number, id: Float32Array, ood: Float32Array[] }} Candidate scores of one layer
+ * @typedef {{ alpha: number, M: number, O: number, distance: number, scores: Float32Array }} Candidate of one layer; distance: in
+ *   decades, from the defaults; scores: of the in-distribution images and of every outlier, one set after another
+ * @typedef {(Candidate | null)[]} Combination one of each layer, null: left out
  */
 
-// Around chooseAlpha's, in half decades.
-const ALPHA_FACTORS = [-2, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2].map((exponent) => 10 ** exponent);
-const BINS = [50, 100, 500, 1000];
+// Of |Z G|. Between 0.5 and 0.9 most states are in narrow bins; beyond, nearly all are at 0.5, or at 0 and 1.
+const QUANTILES = [0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99];
+const EDGES = [50, 200, 1000];
 // Around chooseFill's. The last caps a layer's score below 1, so it counts for less among the others.
 const FILL_FACTORS = [0.02, 0.1, 0.3, 1, 3, 10, 50];
-// Of each layer, the best alone; the search of combinations is among them.
-const KEPT = 60;
-const ROUNDS = 4;
+// A layer that is left out is as far from the defaults as an alpha ten times as large.
+const LEFT_OUT = 1;
+const ROUNDS = 6;
+// A standard error of fewer parts would say little.
+const PARTS = 10;
 
 /**
  * @param {Engine} engine
@@ -28,53 +38,81 @@ const ROUNDS = 4;
  * @param {{ onProgress?: (done: number, total: number) => void }} [options]
  */
 export function tune(engine, data, { onProgress } = {}) {
-  const layers = data.profile[0].taps.length;
-  /** @type {(Candidate & { isDefault: boolean })[][]} */
-  const candidates = [];
-  for (let layer = 0; layer < layers; ++layer) {
-    candidates.push(bestAlone(engine, candidatesOf(engine, data, layer)));
-    onProgress?.(layer + 1, layers);
-  }
-  const plain = candidates.map((list) => list.find(({ isDefault }) => isDefault) ?? list[0]);
-  // From two starts, so that what comes out is never worse than the defaults.
-  const ends = [candidates.map((list) => list[0]), plain].map((start) => combine(engine, candidates, start));
-  const chosen = aurocOf(engine, ends[0]) >= aurocOf(engine, ends[1]) ? ends[0] : ends[1];
+  // Sets are what varies; of fewer sets, parts of them.
+  const pieces = Math.min(Math.ceil(PARTS / data.ood.length), ...data.ood.map((set) => set.length));
+  const parts = data.ood.flatMap((set) => Array.from({ length: pieces }, (_, i) => set.filter((_, n) => n % pieces === i)));
+  if (data.id.length < 2 || parts.length < 2)
+    throw new NacError('INVALID_ARGUMENT', `${data.id.length} in-distribution images and ${data.ood.flat().length} outliers are too few to search with`);
+  const sizes = [data.id.length, ...parts.map((part) => part.length)];
+  const half = data.id.length >> 1;
+  const [judge, seen, fresh] = [new Judge(sizes), new Judge(sizes, 0, half), new Judge(sizes, half)];
+  const steps = data.profile[0].taps.length + parts.length + 1;
+  let step = 0;
+  const candidates = data.profile[0].taps.map((_, layer) => {
+    const list = candidatesOf(engine, data, layer);
+    onProgress?.(++step, steps);
+    return list;
+  });
+  const defaults = candidates.map((list) => list.reduce((a, b) => (b.distance < a.distance ? b : a)));
+
+  const all = parts.map((_, i) => i);
+  const found = search(judge, candidates, defaults, all);
+  onProgress?.(++step, steps);
+  const unseen = all.map((part) => {
+    const without = search(seen, candidates, defaults, all.filter((other) => other !== part));
+    onProgress?.(++step, steps);
+    return fresh.rate(without)[part];
+  });
+  const defaultsKept = mean(unseen) <= mean(fresh.rate(defaults));
+  const ofDefaults = judge.rate(defaults).slice();
+  const chosen = defaultsKept ? defaults : found;
+  const rates = judge.rate(chosen);
+  const ofSet = (/** @type {ArrayLike<number>} */ values, /** @type {number} */ set) =>
+    mean(Array.from({ length: pieces }, (_, i) => values[set * pieces + i]));
+  const kept = chosen.flatMap((candidate, layer) => (candidate ? [layer] : []));
+  const of = (/** @type {'alpha' | 'M' | 'O'} */ what) => kept.map((layer) => /** @type {Candidate} */ (chosen[layer])[what]);
   return {
-    settings: {
-      alpha: chosen.map(({ alpha }) => alpha),
-      bins: chosen.map(({ M }) => M),
-      fill: chosen.map(({ O }) => O),
-    },
-    auroc: aurocOf(engine, chosen),
-    aurocOfDefaults: aurocOf(engine, plain),
-    alone: chosen.map((candidate) => aurocOf(engine, [candidate])),
+    /** Of the layers that are kept. */
+    layers: kept,
+    settings: { alpha: of('alpha'), bins: of('M'), fill: of('O') },
+    auroc: mean(rates),
+    aurocOfDefaults: mean(ofDefaults),
+    /** aurocUnseen: of a search without the set, on in-distribution images that it has not seen either. */
+    sets: data.ood.map((_, set) => ({ auroc: ofSet(rates, set), aurocUnseen: ofSet(unseen, set), aurocOfDefaults: ofSet(ofDefaults, set) })),
+    aurocUnseen: mean(unseen),
+    defaultsKept,
   };
 }
 
+/** @param {ArrayLike<number>} values */
+function mean(values) {
+  return Array.from(values).reduce((a, b) => a + b, 0) / values.length;
+}
+
 /**
+ * Scores of every candidate, of all images.
  * @param {Engine} engine
  * @param {{ profile: States[], id: States[], ood: States[][] }} data
  * @param {number} layer
+ * @returns {Candidate[]}
  */
 function candidatesOf(engine, { profile, id, ood }, layer) {
-  const base = chooseAlpha(profile.map(({ z }) => z[layer]), profile.map(({ g }) => g[layer]));
-  const fill = chooseFill(profile.length);
-  const fills = [...new Set(FILL_FACTORS.map((factor) => Math.max(1, Math.round(fill * factor))))];
   const join = (/** @type {States[]} */ states) => ({ z: joinStates(states, 'z', layer), g: joinStates(states, 'g', layer) });
-  const [counted, inside, outside] = [join(profile), join(id), ood.map(join)];
+  const [counted, judged] = [join(profile), join([...id, ...ood.flat()])];
+  const [plain, fill] = [chooseAlpha(counted.z, counted.g), chooseFill(profile.length)];
+  const alphas = new Set(alphasOfQuantiles(counted.z, counted.g, QUANTILES));
+  const fills = [...new Set(FILL_FACTORS.map((factor) => Math.max(1, Math.round(fill * factor))))];
   const { neurons } = profile[0].taps[layer];
-  /** @type {(Candidate & { isDefault: boolean })[]} */
+  const decades = (/** @type {number} */ a, /** @type {number} */ b) => Math.abs(Math.log10(a / b));
   const candidates = [];
-  for (const factor of ALPHA_FACTORS)
-    for (const M of BINS) {
-      const alpha = Number((base * factor).toPrecision(2));
+  for (const alpha of alphas.add(plain))
+    for (const M of EDGES) {
       const coverage = engine.createCoverage({ neurons, alpha, M });
       coverage.add(counted.z, counted.g);
-      const idScores = coverage.score(inside.z, inside.g, fills);
-      const oodScores = outside.map(({ z, g }) => coverage.score(z, g, fills));
+      const scores = coverage.score(judged.z, judged.g, fills);
       fills.forEach((O, i) => {
-        const isDefault = factor === 1 && M === BINS[0] && O === fill;
-        candidates.push({ alpha, M, O, id: idScores[i], ood: oodScores.map((scores) => scores[i]), isDefault });
+        const distance = decades(alpha, plain) + decades(M, BINS) + decades(O, fill);
+        candidates.push({ alpha, M, O, distance, scores: scores[i] });
       });
       coverage.close();
     }
@@ -82,52 +120,188 @@ function candidatesOf(engine, { profile, id, ood }, layer) {
 }
 
 /**
- * The default stays among them, to be compared with.
- * @template {Candidate & { isDefault: boolean }} C
- * @param {Engine} engine
- * @param {C[]} candidates
+ * The simplest combination that is as good as the best, but for chance.
+ * @param {Judge} judge
+ * @param {Candidate[][]} candidates
+ * @param {Combination} defaults
+ * @param {number[]} parts those that count
  */
-function bestAlone(engine, candidates) {
-  const rated = candidates.map((candidate) => ({ candidate, auroc: aurocOf(engine, [candidate]) }));
-  rated.sort((a, b) => b.auroc - a.auroc);
-  return rated.filter(({ candidate }, i) => i < KEPT || candidate.isDefault).map(({ candidate }) => candidate);
+function search(judge, candidates, defaults, parts) {
+  const rate = (/** @type {Combination} */ combination) => meanOf(judge.rate(combination), parts);
+  const alone = candidates.map((list, layer) => argMax(list, (one) => rate(candidates.map((_, l) => (l === layer ? one : null)))));
+  const ends = [defaults, alone].map((start) => climb(judge, candidates, start, parts));
+  return simplify(judge, candidates, argMax(ends, rate), parts);
+}
+
+/** @param {ArrayLike<number>} values @param {number[]} indices */
+function meanOf(values, indices) {
+  let sum = 0;
+  for (const i of indices) sum += values[i];
+  return sum / indices.length;
+}
+
+/** @template T @param {T[]} items @param {(item: T) => number} value */
+function argMax(items, value) {
+  let [best, top] = [items[0], -Infinity];
+  for (const item of items) {
+    const one = value(item);
+    if (one > top) [best, top] = [item, one];
+  }
+  return best;
 }
 
 /**
  * One layer after another takes what goes best with the others' choices, until nothing changes.
- * @template {Candidate} C
- * @param {Engine} engine
- * @param {C[][]} candidates
- * @param {C[]} start one of each layer's
+ * @param {Judge} judge
+ * @param {Candidate[][]} candidates
+ * @param {Combination} start
+ * @param {number[]} parts
  */
-function combine(engine, candidates, start) {
-  const chosen = [...start];
-  let best = aurocOf(engine, chosen);
+function climb(judge, candidates, start, parts) {
+  let [chosen, best] = [start, meanOf(judge.rate(start), parts)];
   for (let round = 0; round < ROUNDS; ++round) {
-    let changed = false;
+    const before = best;
     candidates.forEach((list, layer) => {
-      for (const candidate of list) {
-        const trial = chosen.with(layer, candidate);
-        const auroc = aurocOf(engine, trial);
+      const rateWith = judge.others(chosen, layer);
+      for (const candidate of alternatives(list, chosen, layer)) {
+        const auroc = meanOf(rateWith(candidate), parts);
         if (auroc <= best) continue;
         best = auroc;
-        chosen[layer] = candidate;
-        changed = true;
+        chosen = chosen.with(layer, candidate);
       }
     });
-    if (!changed) break;
+    if (best === before) break;
   }
   return chosen;
 }
 
-/**
- * Mean over the sets of the AUROC of the layers' summed scores.
- * @param {Engine} engine
- * @param {Candidate[]} layers
+/** What a layer can be, the others staying: one of its candidates, or left out unless it is the only one.
+ * @param {Candidate[]} list @param {Combination} chosen @param {number} layer
+ * @returns {Combination}
  */
-function aurocOf(engine, layers) {
-  const sum = (/** @type {Float32Array[]} */ scores) => scores[0].map((_, n) => scores.reduce((total, one) => total + one[n], 0));
-  const id = sum(layers.map((layer) => layer.id));
-  const sets = layers[0].ood.map((_, set) => engine.metrics(id, sum(layers.map((layer) => layer.ood[set]))).auroc);
-  return sets.reduce((a, b) => a + b, 0) / sets.length;
+function alternatives(list, chosen, layer) {
+  return chosen.some((other, l) => other && l !== layer) ? [...list, null] : list;
+}
+
+/**
+ * Step by step nearer to the defaults, while that costs less than one standard error of the difference to the best.
+ * @param {Judge} judge
+ * @param {Candidate[][]} candidates
+ * @param {Combination} best
+ * @param {number[]} parts
+ */
+function simplify(judge, candidates, best, parts) {
+  const top = judge.rate(best).slice();
+  const distance = (/** @type {Candidate | null} */ candidate) => candidate?.distance ?? LEFT_OUT;
+  let chosen = best;
+  for (;;) {
+    /** @type {{ layer: number, candidate: Candidate | null, gain: number } | null} */
+    let step = null;
+    candidates.forEach((list, layer) => {
+      const rateWith = judge.others(chosen, layer);
+      for (const candidate of alternatives(list, chosen, layer)) {
+        const gain = distance(chosen[layer]) - distance(candidate);
+        if (gain <= (step?.gain ?? 1e-9)) continue;
+        const rates = rateWith(candidate);
+        if (withinChance(parts.map((part) => top[part] - rates[part]))) step = { layer, candidate, gain };
+      }
+    });
+    if (!step) return chosen;
+    const { layer, candidate } = /** @type {{ layer: number, candidate: Candidate | null }} */ (step);
+    chosen = chosen.with(layer, candidate);
+  }
+}
+
+/** Whether the mean of differences is below its standard error.
+ * @param {number[]} differences
+ */
+function withinChance(differences) {
+  const middle = mean(differences);
+  const variance = differences.reduce((sum, value) => sum + (value - middle) ** 2, 0) / (differences.length - 1);
+  return middle <= Math.sqrt(variance / differences.length);
+}
+
+/**
+ * AUROCs of combinations, by counting instead of sorting, since there are thousands of combinations: in-distribution scores are
+ * counted in equal steps from the lowest to the highest, and an outlier wins against those in higher steps, and half against those
+ * in its own.
+ */
+export class Judge {
+  static STEPS = 4096;
+  #first;
+  #last;
+  #ends;
+  #sum;
+  #rest;
+  #counts = new Uint32Array(Judge.STEPS);
+  #above = new Float64Array(Judge.STEPS);
+  #rates;
+
+  /**
+   * @param {number[]} sizes in-distribution images, then outliers of every part
+   * @param {number} [first] of the in-distribution images that count
+   * @param {number} [last] behind them
+   */
+  constructor(sizes, first = 0, last = sizes[0]) {
+    let end = 0;
+    this.#first = first;
+    this.#last = last;
+    this.#ends = sizes.map((size) => (end += size));
+    this.#sum = new Float32Array(end);
+    this.#rest = new Float32Array(end);
+    this.#rates = new Float64Array(sizes.length - 1);
+  }
+
+  /**
+   * @param {Combination} combination
+   * @returns {Float64Array} AUROC of every part; valid until the next call
+   */
+  rate(combination) {
+    return this.others(combination, -1)(null);
+  }
+
+  /**
+   * The layers but one, so that what goes with them is one sum away.
+   * @param {Combination} combination
+   * @param {number} layer
+   * @returns {(candidate: Candidate | null) => Float64Array} as rate
+   */
+  others(combination, layer) {
+    const rest = this.#rest.fill(0);
+    combination.forEach((candidate, l) => candidate && l !== layer && addTo(rest, candidate.scores));
+    return (candidate) => {
+      this.#sum.set(rest);
+      if (candidate) addTo(this.#sum, candidate.scores);
+      return this.#compare();
+    };
+  }
+
+  #compare() {
+    const [sum, counts, above, ends, first, last] = [this.#sum, this.#counts.fill(0), this.#above, this.#ends, this.#first, this.#last];
+    let [low, high] = [Infinity, -Infinity];
+    for (let n = first; n < last; ++n) {
+      if (sum[n] < low) low = sum[n];
+      if (sum[n] > high) high = sum[n];
+    }
+    const scale = (Judge.STEPS - 1) / (high - low || 1);
+    for (let n = first; n < last; ++n) ++counts[((sum[n] - low) * scale + 0.5) | 0];
+    for (let step = Judge.STEPS - 1, over = 0; step >= 0; --step) {
+      above[step] = (over + counts[step] / 2) / (last - first);
+      over += counts[step];
+    }
+    for (let part = 1; part < ends.length; ++part) {
+      let wins = 0;
+      for (let n = ends[part - 1]; n < ends[part]; ++n) {
+        const step = (sum[n] - low) * scale + 0.5;
+        wins += step < 0 ? 1 : step >= Judge.STEPS ? 0 : above[step | 0];
+      }
+      this.#rates[part - 1] = wins / (ends[part] - ends[part - 1]);
+    }
+    return this.#rates;
+  }
+}
+
+/** @param {Float32Array} sum @param {Float32Array} scores */
+function addTo(sum, scores) {
+  for (let n = 0; n < sum.length; ++n) sum[n] += scores[n];
 }
