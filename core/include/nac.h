@@ -280,8 +280,9 @@ void nac_profile_destroy(nac_profile *profile); /* NULL is fine */
  * The file. `__metadata__`, strings: "format" "nac-profile"; "version" "1"; "images", decimal; "layers", JSON, in order
  * [{ name, pool ("sum", "nhwc", "mean", "cls", "none"), neurons, alpha, M, O }]; "calibration", JSON { images, falseAlarm,
  * threshold }, where calibrated; and nac_profile_set_metadata's. Tensors: "<i>.edges" F64 [M] and "<i>.counts" U32 [M-1,
- * neurons] of layer i = 0, 1, ...; "calibration.scores" F32 [images], ascending; "images.hash" and "calibration.hash" U64,
- * ascending, where there are any. Metadata of unknown keys is kept and written back; unknown tensors are not. */
+ * neurons] of layer i = 0, 1, ...; "calibration.scores" F32 [images], ascending; "calibration.classes" U32 [images], the class
+ * predicted for each, ascending where scores are equal, optional; "images.hash" and "calibration.hash" U64, ascending, where
+ * there are any. Metadata of unknown keys is kept and written back; unknown tensors are not. */
 nac_status nac_profile_open(const void *bytes, size_t size, nac_profile **profile, nac_error *error);
 
 /* Writes the safetensors file; *bytes is owned by the profile until the next save or destroy. Canonical: profiles that are
@@ -343,14 +344,16 @@ const uint64_t *nac_profile_calibration_hashes(const nac_profile *profile, size_
 /* ---- Calibration -------------------------------------------------------------------------------- */
 
 /* Sorts and keeps `count` held-out in-distribution scores, each in [0, 1], of images that are in no profile, and sets the
- * threshold, in place of an earlier calibration. scores may be nac_profile_calibration's own array, to change the false_alarm
- * alone. For every score in [0, 1]
+ * threshold, in place of an earlier calibration. classes, the class predicted for each (the largest logit's index, below
+ * NAC_MAX_CLASSES), may be NULL; without them there are no p-values by class. scores and classes may be the profile's own arrays,
+ * to change the false_alarm alone. For every score in [0, 1]
  *     score < threshold  <=>  p <= false_alarm,
  * to the bit, ties included (a score equal to the threshold is "in"). Of new in-distribution images a share of at
  * most false_alarm (0..1, default elsewhere 0.05) is flagged, on average over calibration sets. With fewer than
  * 1 / false_alarm - 1 images no p can be so small: the threshold is 0 and nothing is ever flagged.
- * NAC_INVALID_ARGUMENT: no score, a score or false_alarm out of range or NaN. */
-nac_status nac_profile_calibrate(nac_profile *profile, const float *scores, size_t count, double false_alarm, nac_error *error);
+ * NAC_INVALID_ARGUMENT: no score, a score, class or false_alarm out of range or NaN. */
+nac_status nac_profile_calibrate(nac_profile *profile, const float *scores, const uint32_t *classes, size_t count, double false_alarm,
+                                 nac_error *error);
 
 /* Conformal p-value (1 + #{calibration <= score}) / (count + 1), NaN when the profile is not calibrated or for
  * NaN. O(log n). */
@@ -359,6 +362,15 @@ double nac_profile_p_value(const nac_profile *profile, float score);
 double nac_profile_threshold(const nac_profile *profile);
 double nac_profile_false_alarm(const nac_profile *profile); /* NaN when not calibrated */
 const float *nac_profile_calibration(const nac_profile *profile, size_t *count); /* sorted, ascending; NULL when there are none */
+const uint32_t *nac_profile_calibration_classes(const nac_profile *profile);     /* of each of these; NULL when not known */
+
+/* The same against the calibration images of one predicted class alone (Mondrian conformal prediction: Vovk et al., "Algorithmic
+ * Learning in a Random World", 2005): then the promise of at most false_alarm holds for the images that are taken for that class,
+ * and not only for all together. NaN unless at least 4 / false_alarm calibration images (80 for 5 %) are of the class: 1 / false_alarm
+ * - 1 would do for so small a p, but the share that is really flagged would vary from calibration set to calibration set by
+ * more than half of false_alarm. */
+double nac_profile_class_p_value(const nac_profile *profile, int class_index, float score);
+double nac_profile_class_threshold(const nac_profile *profile, int class_index);
 
 /* ---- Metrics ------------------------------------------------------------------------------------ */
 

@@ -15,6 +15,8 @@ static void score(const nac_profile *profile) {
     nac_error error;
     if (nac_profile_score(profile, 1, zeros, zeros, layer_scores, &result, &error) != NAC_OK || !(result >= 0 && result <= 1)) __builtin_trap();
     (void)nac_profile_p_value(profile, result);
+    for (int k = -1; k < 3; ++k)
+        if (nac_profile_class_p_value(profile, k, result) > 1 || nac_profile_class_threshold(profile, k) < 0) __builtin_trap();
     for (int l = 0; l < layers; ++l) free((void *)zeros[l]);
     free(zeros);
     free(layer_scores);

@@ -60,7 +60,7 @@ test('score --json: one document, schema, order, and nothing on standard error',
   assert.equal(json.profile, file('tiny.safetensors'));
   assert.deepEqual(json.errors, []);
   assert.deepEqual(json.results.map((r) => r.file), [...readdirSync(file('fresh')).sort().map((name) => file('fresh', name)), file('ood', '3.png')]);
-  const keys = ['schema', 'file', 'verdict', 'score', 'threshold', 'pValue', 'label', 'classIndex', 'probability', 'top', 'layers', 'baselines', 'ms', 'decoder', 'variant'];
+  const keys = ['schema', 'file', 'verdict', 'score', 'threshold', 'pValue', 'byClass', 'label', 'classIndex', 'probability', 'top', 'layers', 'baselines', 'ms', 'decoder', 'variant'];
   for (const result of json.results) {
     assert.deepEqual(Object.keys(result).sort(), [...keys].sort());
     assert.equal(result.schema, 'nac.result/1');
@@ -142,6 +142,34 @@ test('--fail-over compares the share of images that are out', async () => {
   assert.ok(share > 0 && share < 1, `a share of ${share} tests nothing`);
   assert.equal((await nac(...common, '--fail-over', String(share - 0.01))).code, 1);
   assert.equal((await nac(...common, '--fail-over', String(share))).code, 0);
+});
+
+test('--per-class judges by the threshold of the predicted class, where there is one', async () => {
+  // At a rate of a half, 8 calibration images of a class are enough.
+  const profile = await nac('profile', '--model', file('tiny.onnx'), '--id', file('id'), '--holdout', file('held'), '--layers', LAYERS,
+    '--preset', file('preset.json'), '--false-alarm', '0.5', '--out', file('half'));
+  assert.equal(profile.code, 0);
+  const run = async (...args) => (await nac('score', '--model', file('tiny.onnx'), '--profile', file('half'), ...args, '--json')).json.results;
+  const held = await run(file('held'));
+  const fresh = await run(file('fresh'), file('ood'));
+  assert.ok(fresh.some(({ byClass }) => byClass) && fresh.some(({ byClass }) => !byClass), 'classes with and without');
+  for (const { classIndex, score, byClass } of fresh) {
+    const scores = held.filter((other) => other.classIndex === classIndex).map((other) => other.score);
+    assert.equal(byClass !== null, scores.length >= 8);
+    if (!byClass) continue;
+    const pValue = (1 + scores.filter((other) => other <= score).length) / (scores.length + 1);
+    assert.equal(byClass.pValue, pValue);
+    assert.equal(byClass.verdict, pValue <= 0.5 ? 'out' : 'in');
+    assert.equal(byClass.verdict, score < byClass.threshold ? 'out' : 'in');
+  }
+  const judged = await run(file('fresh'), file('ood'), '--per-class');
+  judged.forEach(({ verdict, threshold, pValue }, i) => {
+    const expected = fresh[i].byClass ?? fresh[i];
+    assert.deepEqual([verdict, threshold, pValue], [expected.verdict, expected.threshold, expected.pValue]);
+  });
+  const info = (await nac('info', file('half'), '--json')).json;
+  assert.ok(info.calibration.byClass.length > 0);
+  for (const { label, threshold } of info.calibration.byClass) assert.equal(held.find((result) => result.label === label).byClass.threshold, threshold);
 });
 
 test('the table fits 80 columns, and the CSV has one line an image', async () => {
@@ -272,6 +300,7 @@ test('tune finds settings no worse than the defaults, writes their profile, and 
   const real = await nac(...common, '--ood', file('ood'), '--out', file('tuned'));
   assert.equal(real.code, 0, real.stderr);
   assert.ok(real.json.auroc >= real.json.aurocOfDefaults);
+  assert.deepEqual(real.json.sets.map(({ name, images }) => [name, images]), [[file('ood'), 10]]);
   assert.equal(real.json.images, 24);
   assert.equal(real.json.calibration, 15);
   assert.deepEqual(real.json.ood, [file('ood')]);
@@ -281,7 +310,15 @@ test('tune finds settings no worse than the defaults, writes their profile, and 
   const made = await nac(...common, '--out', file('tuned2'));
   assert.equal(made.code, 0, made.stderr);
   assert.equal(made.json.ood, 'synthetic');
-  assert.match(made.stderr, /made of the images themselves/);
+  assert.match(made.stderr, /made of the images themselves \(noise, clouds, .*levels\)/);
+  assert.equal(made.json.sets.length, 13);
+  for (const { images, auroc, aurocUnseen, aurocOfDefaults } of made.json.sets) {
+    assert.equal(images, 15);
+    for (const value of [auroc, aurocUnseen, aurocOfDefaults]) assert.ok(value >= 0 && value <= 1);
+  }
+  const table = await nac(...common.filter((argument) => argument !== '--json'), '--ood', file('ood'), '--out', file('tuned'));
+  assert.match(table.stdout, /AUROC against .*\n.*ood .*\nmean /s);
+  assert.ok(table.stdout.split('\n').slice(0, 3).every((line) => line.length <= 80));
   assert.equal((await nac('tune', '--model', file('tiny.onnx'), '--id', file('id'))).code, 2);
 });
 

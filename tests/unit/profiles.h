@@ -66,9 +66,11 @@ static inline nac_profile *make_full_profile(void) {
     batch *b = make_batch(1);
     nac_error error;
     float scores[24];
+    uint32_t classes[24];
+    for (uint32_t i = 0; i < 24; ++i) classes[i] = i % 3;
     add_images(profile, b, 0, 40);
     score_images(profile, b, 40, 24, NULL, scores);
-    ENSURE_OK(nac_profile_calibrate(profile, scores, 24, 0.1, &error), &error);
+    ENSURE_OK(nac_profile_calibrate(profile, scores, classes, 24, 0.1, &error), &error);
     ENSURE_OK(nac_profile_add_hashes(profile, (uint64_t[]){9, 3, UINT64_MAX}, 3, &error), &error);
     ENSURE_OK(nac_profile_add_calibration_hashes(profile, (uint64_t[]){1u << 31, 4}, 2, &error), &error);
     set_text(profile, "model", MODEL_A);

@@ -222,7 +222,7 @@ static void test_threshold_is_the_p_value(void) {
         for (size_t i = 0; i < count; ++i) scores[i] = (float)(test_random(&random) % (levels + 1)) / (float)levels;
         for (size_t r = 0; r < sizeof rates / sizeof rates[0]; ++r) {
             double rate = round % 5 == 4 ? (double)(test_random(&random) % (count + 2)) / (double)(count + 1) : rates[r];
-            ENSURE_OK(nac_profile_calibrate(profile, scores, count, rate, &error), &error);
+            ENSURE_OK(nac_profile_calibrate(profile, scores, NULL, count, rate, &error), &error);
             double threshold = nac_profile_threshold(profile);
             size_t flagged = 0;
             for (size_t i = 0; i <= 3 * levels && i < 400; ++i) {
@@ -249,7 +249,7 @@ static void test_calibration_by_hand(void) {
     nac_error error;
     ENSURE(isnan(nac_profile_threshold(profile)) && isnan(nac_profile_p_value(profile, 0.5f)) && isnan(nac_profile_false_alarm(profile)));
     ENSURE(nac_profile_calibration(profile, &count) == NULL && count == 0);
-    ENSURE_OK(nac_profile_calibrate(profile, scores, 9, 0.2, &error), &error); /* 2 of 10 ranks: the threshold is the second score */
+    ENSURE_OK(nac_profile_calibrate(profile, scores, NULL, 9, 0.2, &error), &error); /* 2 of 10 ranks: the threshold is the second score */
     ENSURE(nac_profile_threshold(profile) == (double)0.1f);
     ENSURE(nac_profile_p_value(profile, 0.05f) == 0.2);
     ENSURE(nac_profile_p_value(profile, 0.1f) == 0.3); /* ties with the threshold: in */
@@ -260,32 +260,79 @@ static void test_calibration_by_hand(void) {
     ENSURE(count == 9 && !signbit(kept[0]));
     for (size_t i = 1; i < 9; ++i) ENSURE(kept[i - 1] <= kept[i]);
     /* Another rate for the same scores; 1 / 10 > 0.09, so nothing can be flagged. */
-    ENSURE_OK(nac_profile_calibrate(profile, kept, count, 0.09, &error), &error);
+    ENSURE_OK(nac_profile_calibrate(profile, kept, NULL, count, 0.09, &error), &error);
     ENSURE(nac_profile_threshold(profile) == 0 && nac_profile_false_alarm(profile) == 0.09);
     kept = nac_profile_calibration(profile, &count);
-    ENSURE_OK(nac_profile_calibrate(profile, kept, count, 1, &error), &error); /* everything is */
+    ENSURE_OK(nac_profile_calibrate(profile, kept, NULL, count, 1, &error), &error); /* everything is */
     ENSURE(nac_profile_threshold(profile) > 1);
     const float bad[] = {NAN, 1.5f, -0.1f};
-    for (int i = 0; i < 3; ++i) ENSURE(nac_profile_calibrate(profile, bad + i, 1, 0.1, &error) == NAC_INVALID_ARGUMENT);
-    ENSURE(nac_profile_calibrate(profile, scores, 0, 0.1, &error) == NAC_INVALID_ARGUMENT);
-    ENSURE(nac_profile_calibrate(profile, scores, 9, 1.1, &error) == NAC_INVALID_ARGUMENT);
-    ENSURE(nac_profile_calibrate(profile, scores, 9, (double)NAN, &error) == NAC_INVALID_ARGUMENT);
+    for (int i = 0; i < 3; ++i) ENSURE(nac_profile_calibrate(profile, bad + i, NULL, 1, 0.1, &error) == NAC_INVALID_ARGUMENT);
+    ENSURE(nac_profile_calibrate(profile, scores, NULL, 0, 0.1, &error) == NAC_INVALID_ARGUMENT);
+    ENSURE(nac_profile_calibrate(profile, scores, NULL, 9, 1.1, &error) == NAC_INVALID_ARGUMENT);
+    ENSURE(nac_profile_calibrate(profile, scores, NULL, 9, (double)NAN, &error) == NAC_INVALID_ARGUMENT);
     ENSURE(nac_profile_threshold(profile) > 1);
     nac_profile_destroy(profile);
 }
 
-/* Conformal promise: over fresh calibration sets of exchangeable scores, the share of flagged images is at most the rate. */
+/* Two classes with enough images for a rate of a half (8), one with too few, one with none. */
+static void test_calibration_by_class(void) {
+    nac_profile *profile = make_profile();
+    float scores[24];
+    uint32_t classes[24];
+    for (uint32_t i = 0; i < 24; ++i) {
+        classes[i] = i < 8 ? 7 : i < 16 ? 2 : i < 23 ? 999999 : 3;
+        scores[i] = (float)(i < 8 ? 1 + i : i < 16 ? 50 + i : 20) / 100;
+    }
+    nac_error error;
+    ENSURE(isnan(nac_profile_class_threshold(profile, 7)) && isnan(nac_profile_class_p_value(profile, 7, 0.5f)));
+    ENSURE_OK(nac_profile_calibrate(profile, scores, classes, 24, 0.5, &error), &error);
+    ENSURE(nac_profile_class_threshold(profile, 7) == (double)0.04f); /* 4 of 9 ranks: the fourth score */
+    ENSURE(nac_profile_class_threshold(profile, 2) == (double)0.61f);
+    ENSURE(nac_profile_class_p_value(profile, 7, 0.04f) == 5.0 / 9 && nac_profile_class_p_value(profile, 7, 0.045f) == 5.0 / 9);
+    ENSURE(nac_profile_class_p_value(profile, 7, 0.005f) == 1.0 / 9 && nac_profile_class_p_value(profile, 2, 0.5f) == 1.0 / 9);
+    ENSURE(nac_profile_class_p_value(profile, 7, 1) == 1 && isnan(nac_profile_class_p_value(profile, 7, NAN)));
+    const int without[] = {999999, 3, 0, 8, 1000000, -1, INT32_MAX, INT32_MIN};
+    for (size_t i = 0; i < sizeof without / sizeof without[0]; ++i)
+        ENSURE(isnan(nac_profile_class_threshold(profile, without[i])) && isnan(nac_profile_class_p_value(profile, without[i], 0.5f)));
+    /* All together they are what they are without classes, and tied scores have their classes in order. */
+    ENSURE(nac_profile_threshold(profile) == (double)0.2f && nac_profile_p_value(profile, 0.2f) == 17.0 / 25);
+    size_t count;
+    const float *kept = nac_profile_calibration(profile, &count);
+    const uint32_t *kept_classes = nac_profile_calibration_classes(profile);
+    ENSURE(count == 24 && kept_classes[0] == 7 && kept_classes[8] == 3 && kept_classes[9] == 999999 && kept_classes[23] == 2);
+    /* Another rate for the same images, at which no class has enough. */
+    ENSURE_OK(nac_profile_calibrate(profile, kept, kept_classes, count, 0.49, &error), &error);
+    ENSURE(isnan(nac_profile_class_threshold(profile, 7)) && nac_profile_calibration_classes(profile)[8] == 3);
+    classes[5] = NAC_MAX_CLASSES;
+    ENSURE(nac_profile_calibrate(profile, scores, classes, 24, 0.5, &error) == NAC_INVALID_ARGUMENT && strstr(error.message, "class 1000000"));
+    ENSURE_OK(nac_profile_calibrate(profile, scores, NULL, 24, 0.5, &error), &error);
+    ENSURE(!nac_profile_calibration_classes(profile) && isnan(nac_profile_class_threshold(profile, 7)));
+    nac_profile_destroy(profile);
+}
+
+/* Conformal promise: over fresh calibration sets of exchangeable scores, the share of flagged images is at most the rate; and, of
+ * a class whose scores are lower than another's, at most the rate by the class's own threshold though more by the common one. */
 static void test_calibration_keeps_its_promise(void) {
+    enum { IMAGES = 80, ROUNDS = 20000 };
     nac_profile *profile = make_profile();
     uint64_t random = 12;
-    int flagged = 0, rounds = 20000;
-    for (int round = 0; round < rounds; ++round) {
-        float scores[40];
-        for (int i = 0; i < 40; ++i) scores[i] = (float)(test_random(&random) % 30) / 30;
-        ENSURE(nac_profile_calibrate(profile, scores, 39, 0.1, NULL) == NAC_OK);
-        flagged += (double)scores[39] < nac_profile_threshold(profile);
+    int flagged = 0, low_flagged = 0, low_flagged_by_class = 0;
+    for (int round = 0; round < ROUNDS; ++round) {
+        float scores[IMAGES + 1];
+        uint32_t classes[IMAGES + 1];
+        for (uint32_t i = 0; i <= IMAGES; ++i) {
+            classes[i] = i % 2;
+            scores[i] = (float)(test_random(&random) % 30 + 10 * classes[i]) / 40;
+        }
+        ENSURE(nac_profile_calibrate(profile, scores, classes, IMAGES, 0.1, NULL) == NAC_OK);
+        uint32_t fresh = test_random(&random) % 2;
+        float score = (float)(test_random(&random) % 30 + 10 * fresh) / 40;
+        flagged += (double)score < nac_profile_threshold(profile);
+        low_flagged += (double)scores[IMAGES] < nac_profile_threshold(profile);
+        low_flagged_by_class += (double)scores[IMAGES] < nac_profile_class_threshold(profile, 0);
     }
-    ENSURE(flagged <= 0.1 * rounds + 3 * sqrt(0.09 * rounds)); /* three standard deviations */
+    const double most = 0.1 * ROUNDS + 3 * sqrt(0.09 * ROUNDS); /* three standard deviations */
+    ENSURE(flagged <= most && low_flagged_by_class <= most && low_flagged > most);
     nac_profile_destroy(profile);
 }
 
@@ -356,6 +403,7 @@ int main(void) {
     RUN(test_create_refuses);
     RUN(test_threshold_is_the_p_value);
     RUN(test_calibration_by_hand);
+    RUN(test_calibration_by_class);
     RUN(test_calibration_keeps_its_promise);
     RUN(test_counting_ends_a_calibration);
     RUN(test_hashes);

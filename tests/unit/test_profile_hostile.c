@@ -331,6 +331,42 @@ static void test_calibrations(void) {
     }
 }
 
+static void test_calibration_classes(void) {
+#define CLASSED(type, shape)                                                                                                              \
+    "{\"__metadata__\":{" FORMAT ",\"images\":\"3\",\"layers\":\"" LAYER "\",\"calibration\":\"{" F("images", "2") "," F("falseAlarm", "0.5") \
+    "," F("threshold", "0.25") "}\"}," EDGES "," COUNTS "," MORE("calibration.scores", "F32", "[2]")                                      \
+    ",\"calibration.classes\":{\"dtype\":\"" type "\",\"shape\":" shape ",\"data_offsets\":[64,72]}}"
+    const struct {
+        hostile expected;
+        float scores[2];
+        uint32_t classes[2];
+    } cases[] = {
+        {{CLASSED("U32", "[2]"), NAC_OK, NULL}, {0.25f, 0.5f}, {1, 0}},
+        {{CLASSED("U32", "[2]"), NAC_OK, NULL}, {0.25f, 0.25f}, {1, 1}},
+        {{CLASSED("U32", "[2]"), NAC_MALFORMED, "where scores are equal"}, {0.25f, 0.25f}, {1, 0}},
+        {{CLASSED("U32", "[2]"), NAC_OK, NULL}, {0.25f, 0.5f}, {0, 999999}},
+        {{CLASSED("U32", "[2]"), NAC_MALFORMED, "class 1000000"}, {0.25f, 0.5f}, {0, 1000000}},
+        {{CLASSED("U32", "[2]"), NAC_MALFORMED, "class 4294967295"}, {0.25f, 0.5f}, {UINT32_MAX, 0}},
+        {{CLASSED("I32", "[2]"), NAC_MALFORMED, "must be U32 [2]"}, {0.25f, 0.5f}, {0, 0}},
+        {{CLASSED("U32", "[2,1]"), NAC_MALFORMED, "must be U32 [2]"}, {0.25f, 0.5f}, {0, 0}},
+        {{CLASSED("U64", "[1]"), NAC_MALFORMED, "must be U32 [2]"}, {0.25f, 0.5f}, {0, 0}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; ++i) {
+        uint8_t data[72];
+        memcpy(data, &fine, 56);
+        memcpy(data + 56, cases[i].scores, 8);
+        memcpy(data + 64, cases[i].classes, 8);
+        size_t size;
+        nac_error error;
+        uint8_t *bytes = make_file(cases[i].expected.header, data, sizeof data, &size);
+        ENSURE(open_and_use(bytes, size, &error) == cases[i].expected.status);
+        ENSURE(!cases[i].expected.words || strstr(error.message, cases[i].expected.words));
+        free(bytes);
+    }
+    const hostile alone = {"{" META "," EDGES "," COUNTS "," MORE("calibration.classes", "U32", "[2]") "}", NAC_MALFORMED, "without metadata"};
+    expect(&alone, 1, &fine);
+}
+
 /* 1 MB of brackets, of tensors and of metadata keys: refused or taken in time that grows with their length alone. */
 static void test_long_headers(void) {
     enum { LENGTH = 1 << 20 };
@@ -368,6 +404,7 @@ int main(void) {
     RUN(test_layers);
     RUN(test_numbers_in_tensors);
     RUN(test_calibrations);
+    RUN(test_calibration_classes);
     RUN(test_long_headers);
     return TEST_RESULT();
 }

@@ -77,7 +77,10 @@ static nac_status save(nac_profile *p, nac_error *e) {
     size_t size;
     return nac_profile_save(p, &bytes, &size, e);
 }
-static nac_status calibrate(nac_profile *p, nac_error *e) { return nac_profile_calibrate(p, (float[]){0.5f, 0.25f}, 2, 0.5, e); }
+static nac_status calibrate(nac_profile *p, nac_error *e) { return nac_profile_calibrate(p, (float[]){0.5f, 0.25f}, NULL, 2, 0.5, e); }
+static nac_status calibrate_classes(nac_profile *p, nac_error *e) {
+    return nac_profile_calibrate(p, (float[]){0.5f, 0.25f}, (uint32_t[]){1, 0}, 2, 0.5, e);
+}
 static nac_status add_hashes(nac_profile *p, nac_error *e) { return nac_profile_add_hashes(p, (uint64_t[]){77, 66}, 2, e); }
 static nac_status set_new(nac_profile *p, nac_error *e) { return nac_profile_set_metadata(p, "new", "[1]", 3, e); }
 static nac_status set_old(nac_profile *p, nac_error *e) { return nac_profile_set_metadata(p, "labels", "[]", 2, e); }
@@ -116,6 +119,7 @@ static void test_changes(void) {
     long before = live;
     run_out_of_changes(save);
     run_out_of_changes(calibrate);
+    run_out_of_changes(calibrate_classes);
     run_out_of_changes(add_hashes);
     run_out_of_changes(set_new);
     run_out_of_changes(set_old);

@@ -1,6 +1,7 @@
 // @ts-check
 /** nac compare: which of several checkpoints generalises best, by the coverage of their neurons (NAC-ME). */
 import { parseLayers } from '../js/build.js';
+import { argMax } from '../js/collector.js';
 import { openPool } from '../js/detector.js';
 import { Engine } from '../js/engine.js';
 import { NacError } from '../js/error.js';
@@ -114,11 +115,6 @@ async function measure(model, images, { taps, preprocess, alpha, bins, fill, onE
     terminal.endProgress();
     pool.close();
   }
-}
-
-/** @param {Float32Array} values */
-function argMax(values) {
-  return values.reduce((best, value, i) => (value > values[best] ? i : best), 0);
 }
 
 /** @param {{ model: string, layer: string, coverage: number, images: number, accuracy: number | null }[]} results */

@@ -57,7 +57,7 @@ function ofProfile(engine, bytes) {
   const metadata = Object.fromEntries(profile.metadataKeys.map((key) => [key, profile.metadata(key)]));
   const { images, layers, hashCounts } = profile;
   const calibration = profile.calibrated
-    ? { images: profile.calibration.length, falseAlarm: profile.falseAlarm, threshold: profile.threshold }
+    ? { images: profile.calibration.length, falseAlarm: profile.falseAlarm, threshold: profile.threshold, byClass: thresholdsByClass(profile, metadata.labels) }
     : null;
   const text = [
     `profile of ${metadata.model?.name || 'a model'}, ${images} images`,
@@ -65,10 +65,27 @@ function ofProfile(engine, bytes) {
     `labels   ${Array.isArray(metadata.labels) ? `${metadata.labels.length}: ${metadata.labels.slice(0, 5).join(', ')}${metadata.labels.length > 5 ? ', …' : ''}` : '-'}`,
     ...layers.map(({ name, pool, neurons, alpha, M, O }) => `layer    ${name}=${pool}: ${neurons} neurons, alpha ${Number(alpha.toPrecision(4))}, ${M} edges, filled by ${O}`),
     `threshold ${calibration ? `${calibration.threshold.toFixed(4)} (${100 * calibration.falseAlarm} % false alarms, ${calibration.images} images)` : 'none: not calibrated'}`,
+    `by class ${rangeOf(calibration?.byClass ?? [])}`,
     `preprocess ${JSON.stringify(metadata.preprocess ?? null)}`,
     `made by  ${metadata.provenance?.command ?? '-'}`,
   ];
   return { kind: 'profile', images, layers, calibration, hashes: hashCounts, metadata, text };
+}
+
+/** @param {{ threshold: number }[]} byClass */
+function rangeOf(byClass) {
+  const sorted = byClass.map(({ threshold }) => threshold).sort((a, b) => a - b);
+  return sorted.length === 0 ? 'no class has images enough for a threshold of its own' : `${sorted.length} classes, thresholds from ${sorted[0].toFixed(4)} to ${sorted[sorted.length - 1].toFixed(4)}`;
+}
+
+/**
+ * Of the classes that have one of their own.
+ * @param {import('../js/engine/profile.js').Profile} profile
+ * @param {any} labels
+ */
+function thresholdsByClass(profile, labels) {
+  const names = Array.isArray(labels) ? labels : [];
+  return names.map((label, classIndex) => ({ label, threshold: profile.classThreshold(classIndex) })).filter(({ threshold }) => !Number.isNaN(threshold));
 }
 
 /**

@@ -84,6 +84,7 @@ async function calibrate(profile, values, { falseAlarm, skipped, terminal, signa
   const images = await listImages(values.holdout, skipped.add);
   const detector = await loadDetector({ model: values.model, profile: profile.save(), ...runOptions(values), signal });
   const scores = [];
+  const classes = [];
   const hashes = [];
   try {
     const work = (/** @type {any} */ image) =>
@@ -98,6 +99,7 @@ async function calibrate(profile, values, { falseAlarm, skipped, terminal, signa
       terminal.progress('calibrating', ++done, images.length);
       if (!scored || scored.use === 'profile') continue;
       scores.push(scored.result.score);
+      classes.push(scored.result.classIndex);
       hashes.push(/** @type {bigint} */ (scored.hash));
     }
   } finally {
@@ -105,6 +107,6 @@ async function calibrate(profile, values, { falseAlarm, skipped, terminal, signa
     detector.close();
   }
   if (scores.length === 0) throw new NacError('NOT_FOUND', `${values.holdout.join(', ')}: no image there that is not in the profile`);
-  profile.calibrate(Float32Array.from(scores), falseAlarm);
+  profile.calibrate(scores, classes, falseAlarm);
   profile.addHashes(hashes, 'calibration');
 }

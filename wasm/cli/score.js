@@ -4,6 +4,7 @@ import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { NacError } from '../js/error.js';
 import { loadDetector } from '../js/node.js';
+import { preferClass } from '../js/result.js';
 import { RUN_HELP, RUN_OPTIONS, UsageError, numberOf, runOptions } from './shared/args.js';
 import { modelAndProfile, writeOutput } from './shared/files.js';
 import { drawHeatMap } from './shared/heatmap.js';
@@ -22,6 +23,8 @@ Scores PNG and JPEG files, folders of them and sprites (F.png#32x32, F.32x32.png
 
   --model M.onnx       (the bundled CIFAR-10 ResNet-18)
   --profile P          (beside the model, the same name with .safetensors)
+  --per-class          verdicts by the threshold of the predicted class, where the profile has one: false alarms are then as rare
+                       in every class, and more of what is out is missed
   --csv                one line an image, with a header
   --explain            the most uncovered neurons of every layer, and with --out heat maps
   --out DIR            where --explain writes its PNG files
@@ -34,6 +37,7 @@ export const options = {
   ...RUN_OPTIONS,
   model: { type: 'string' },
   profile: { type: 'string' },
+  'per-class': { type: 'boolean' },
   csv: { type: 'boolean' },
   explain: { type: 'boolean' },
   out: { type: 'string' },
@@ -62,7 +66,10 @@ export async function run({ values, paths }, { terminal, signal }) {
     for await (const result of detector.scoreAll(images, { explain: values.explain, signal })) {
       terminal.progress('scoring', ++done, images.length);
       if (result.error) skipped.add(result.file, result.error);
-      else results.push(await settleExplanation(/** @type {Result} */ (result), values.out));
+      else {
+        const settled = await settleExplanation(/** @type {Result} */ (result), values.out);
+        results.push(values['per-class'] ? preferClass(settled) : settled);
+      }
     }
   } finally {
     terminal.endProgress();

@@ -142,6 +142,13 @@ export class Collector {
   }
 }
 
+/** The index of the first of the largest values: the class that logits predict.
+ * @param {Float32Array} values
+ */
+export function argMax(values) {
+  return values.reduce((best, value, i) => (value > values[best] ? i : best), 0);
+}
+
 /**
  * Sets the threshold by held-out states. Those of images that the profile knows are left out: an image cannot say how
  * familiar strangers are when it is none.
@@ -151,18 +158,20 @@ export class Collector {
  */
 export async function calibrate(profile, held, falseAlarm) {
   const scores = [];
+  const classes = [];
   const hashes = [];
   let repeated = 0;
-  for await (const { z, g, hash } of held) {
+  for await (const { z, g, logits, hash } of held) {
     if (profile.use(hash) === 'profile') {
       ++repeated;
       continue;
     }
     scores.push(profile.score(1, z, g).scores[0]);
+    classes.push(argMax(logits));
     hashes.push(hash);
   }
   if (scores.length > 0) {
-    profile.calibrate(Float32Array.from(scores), falseAlarm);
+    profile.calibrate(scores, classes, falseAlarm);
     profile.addHashes(hashes, 'calibration');
   }
   return { calibration: scores.length, repeated };

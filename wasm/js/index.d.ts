@@ -70,6 +70,15 @@ export interface CommonOptions {
   signal?: AbortSignal;
 }
 
+/** A verdict and what it stands on. */
+export interface Judgement {
+  verdict: 'in' | 'out';
+  /** "out" means score < threshold. */
+  threshold: number;
+  /** Share of in-distribution images that are as unfamiliar as this one. */
+  pValue: number;
+}
+
 /** Schema "nac.result/1". */
 export interface Result {
   schema: 'nac.result/1';
@@ -82,6 +91,11 @@ export interface Result {
   threshold: number | null;
   /** Share of in-distribution images that are as unfamiliar as this one. */
   pValue: number | null;
+  /**
+   * The same among in-distribution images that are taken for the same class: false alarms then keep their promise class by class, at the
+   * price of missing more of what is out. null where fewer than 4 / falseAlarm calibration images (80 for 5 %) are of the class.
+   */
+  byClass: Judgement | null;
   label: string;
   classIndex: number;
   probability: number;

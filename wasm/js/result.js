@@ -10,6 +10,13 @@
  */
 
 /**
+ * @typedef {object} Judgement
+ * @property {'in' | 'out'} verdict
+ * @property {number} threshold "out" means score < threshold
+ * @property {number} pValue
+ */
+
+/**
  * @typedef {object} Result
  * @property {'nac.result/1'} schema
  * @property {string} file
@@ -17,6 +24,7 @@
  * @property {number} score 0..1, high = in-distribution
  * @property {number | null} threshold "out" means score < threshold
  * @property {number | null} pValue
+ * @property {Judgement | null} byClass against the calibration images that were taken for the same class; null where those are too few
  * @property {string} label
  * @property {number} classIndex
  * @property {number} probability
@@ -51,6 +59,28 @@ export function topPredictions(probabilities, labels) {
 }
 
 /**
+ * @param {import('./engine/profile.js').Profile} profile
+ * @param {number} classIndex
+ * @param {number} score
+ * @returns {Judgement | null}
+ */
+function judgeByClass(profile, classIndex, score) {
+  const threshold = profile.classThreshold(classIndex);
+  if (Number.isNaN(threshold)) return null;
+  return { verdict: score < threshold ? 'out' : 'in', threshold, pValue: profile.classPValue(classIndex, score) };
+}
+
+/**
+ * The result with the verdict of the predicted class, where there is one.
+ * @template {{ byClass: Judgement | null }} R
+ * @param {R} result
+ * @returns {R}
+ */
+export function preferClass(result) {
+  return { ...result, ...result.byClass };
+}
+
+/**
  * @param {object} measured
  * @param {import('./engine/profile.js').Profile} measured.profile
  * @param {string[] | undefined} measured.labels
@@ -73,6 +103,7 @@ export function makeResult({ profile, labels, score, layerScores, baselines, ms,
     score,
     threshold: calibrated ? threshold : null,
     pValue: calibrated ? profile.pValue(score) : null,
+    byClass: judgeByClass(profile, top[0].classIndex, score),
     ...top[0],
     top,
     layers: profile.layers.map(({ name, neurons }, i) => ({ name, neurons, score: layerScores[i] })),

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "nac/calibration.h"
 #include "nac/coverage.h"
 
 nac_status nac_layer_check(const nac_layer *layer, int index, nac_status status, nac_error *error) {
@@ -39,7 +38,7 @@ static bool allocate_layer(nac_counted_layer *layer, const nac_layer *spec) {
 nac_status nac_profile_allocate(const nac_layer *layers, int layer_count, nac_profile **profile, nac_error *error) {
     nac_profile *made = nac_alloc_array(1, sizeof *made);
     if (!made) return nac_out_of_memory(error, "a profile");
-    made->false_alarm = made->threshold = NAN;
+    made->calibration = nac_calibration_none;
     made->layers = nac_alloc_array((size_t)layer_count, sizeof *made->layers);
     if (!made->layers) {
         nac_profile_destroy(made);
@@ -84,17 +83,14 @@ void nac_profile_destroy(nac_profile *profile) {
     nac_free(profile->hashes.values);
     nac_free(profile->calibration_hashes.values);
     nac_metadata_clear(&profile->metadata);
-    nac_free(profile->calibration);
+    nac_calibration_clear(&profile->calibration);
     nac_free(profile->saved);
     nac_free(profile);
 }
 
 /* What was measured with the counts as they were is no longer true. */
 static void forget_measurements(nac_profile *profile) {
-    nac_free(profile->calibration);
-    profile->calibration = NULL;
-    profile->calibration_count = 0;
-    profile->false_alarm = profile->threshold = NAN;
+    nac_calibration_clear(&profile->calibration);
     nac_metadata_remove(&profile->metadata, "selfTest");
 }
 

@@ -3,6 +3,7 @@
 #define NAC_PROFILE_H
 
 #include "nac/bins.h"
+#include "nac/calibration.h"
 
 /* A set of image hashes: ascending, none twice. */
 typedef struct nac_hash_set {
@@ -51,9 +52,7 @@ struct nac_profile {
     uint64_t images; /* <= UINT32_MAX, and so is every count */
     nac_hash_set hashes, calibration_hashes;
     nac_metadata metadata;
-    float *calibration; /* [calibration_count], ascending, or NULL */
-    size_t calibration_count;
-    double false_alarm, threshold; /* NaN when not calibrated */
+    nac_calibration calibration; /* nac_calibration_none when not calibrated */
     uint8_t *saved; /* what nac_profile_save gave away */
 };
 

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "nac/calibration.h"
 #include "nac/coverage.h"
 #include "profile/profile.h"
 #include "profile/profile_file.h"
@@ -171,42 +170,64 @@ static nac_status read_hashes(const nac_safetensors *file, const char *name, nac
 static nac_status check_calibration(const nac_profile *profile, yyjson_val *object, nac_error *error) {
     static const char *const keys[] = {"images", "falseAlarm", "threshold"};
     yyjson_val *images = yyjson_obj_get(object, "images");
-    if (!has_exactly(object, keys, NAC_COUNT(keys)) || !yyjson_is_uint(images) || yyjson_get_uint(images) != profile->calibration_count)
+    if (!has_exactly(object, keys, NAC_COUNT(keys)) || !yyjson_is_uint(images) || yyjson_get_uint(images) != profile->calibration.count)
         return nac_fail(error, NAC_MALFORMED, "profile: metadata \"calibration\" is not {images, falseAlarm, threshold} of %zu images",
-                        profile->calibration_count);
+                        profile->calibration.count);
     yyjson_val *threshold = yyjson_obj_get(object, "threshold");
-    if (!yyjson_is_num(threshold) || yyjson_get_num(threshold) != profile->threshold)
+    if (!yyjson_is_num(threshold) || yyjson_get_num(threshold) != profile->calibration.threshold)
         return nac_fail(error, NAC_MALFORMED, "profile: the threshold is %g, but scores and false alarm rate make it %g",
-                        yyjson_get_num(threshold), profile->threshold);
+                        yyjson_get_num(threshold), profile->calibration.threshold);
+    return NAC_OK;
+}
+
+/* The classes of an absent tensor are not known: *classes stays NULL. Both arrays are copies, which are aligned. */
+static nac_status copy_pairs(const nac_safetensors *file, float **scores, uint32_t **classes, size_t *count, nac_error *error) {
+    const nac_safetensor *tensor = nac_safetensors_find(file, "calibration.scores");
+    NAC_TRY(find_tensor(file, "calibration.scores", "F32", (size_t[2]){tensor->dims[0], 0}, &tensor, error));
+    *count = tensor->dims[0];
+    if (!(*scores = nac_alloc_array(*count, sizeof **scores))) return nac_out_of_memory(error, "calibration scores");
+    if (tensor->size) memcpy(*scores, tensor->data, tensor->size);
+    if (!nac_safetensors_find(file, "calibration.classes")) return NAC_OK;
+    NAC_TRY(find_tensor(file, "calibration.classes", "U32", (size_t[2]){*count, 0}, &tensor, error));
+    if (!(*classes = nac_alloc_array(*count, sizeof **classes))) return nac_out_of_memory(error, "calibration classes");
+    if (tensor->size) memcpy(*classes, tensor->data, tensor->size);
+    return NAC_OK;
+}
+
+/* As nac_profile_save writes them: by score, and by class where scores are equal. */
+static nac_status check_order(const float *scores, const uint32_t *classes, size_t count, nac_error *error) {
+    for (size_t i = 1; i < count; ++i) {
+        if (!(scores[i - 1] <= scores[i])) return nac_fail(error, NAC_MALFORMED, "profile: tensor \"calibration.scores\" does not ascend");
+        if (classes && scores[i - 1] == scores[i] && classes[i - 1] > classes[i])
+            return nac_fail(error, NAC_MALFORMED, "profile: tensor \"calibration.classes\" does not ascend where scores are equal");
+    }
     return NAC_OK;
 }
 
 static nac_status read_scores(const nac_safetensors *file, nac_profile *profile, yyjson_val *object, nac_error *error) {
-    const nac_safetensor *tensor = nac_safetensors_find(file, "calibration.scores");
     yyjson_val *false_alarm = yyjson_obj_get(object, "falseAlarm");
-    if (!tensor || !yyjson_is_num(false_alarm))
+    if (!nac_safetensors_find(file, "calibration.scores") || !yyjson_is_num(false_alarm))
         return nac_fail(error, NAC_MALFORMED, "profile: a calibration needs falseAlarm and the tensor \"calibration.scores\"");
-    NAC_TRY(find_tensor(file, "calibration.scores", "F32", (size_t[2]){tensor->dims[0], 0}, &tensor, error));
-    float *scores = nac_alloc_array(tensor->dims[0], sizeof *scores); /* a copy that is aligned */
-    if (!scores) return nac_out_of_memory(error, "calibration scores");
-    if (tensor->size) memcpy(scores, tensor->data, tensor->size);
-    nac_status status = NAC_OK;
-    for (size_t i = 1; i < tensor->dims[0] && status == NAC_OK; ++i)
-        if (!(scores[i - 1] <= scores[i])) status = nac_fail(error, NAC_MALFORMED, "profile: tensor \"calibration.scores\" does not ascend");
-    if (status == NAC_OK) status = nac_profile_calibrate(profile, scores, tensor->dims[0], yyjson_get_num(false_alarm), error);
+    float *scores = NULL;
+    uint32_t *classes = NULL;
+    size_t count = 0;
+    nac_status status = copy_pairs(file, &scores, &classes, &count, error);
+    if (status == NAC_OK) status = check_order(scores, classes, count, error);
+    if (status == NAC_OK) status = nac_profile_calibrate(profile, scores, classes, count, yyjson_get_num(false_alarm), error);
     if (status == NAC_INVALID_ARGUMENT) { /* the sentence fits as it is, but the blame is the file's */
         status = NAC_MALFORMED;
         if (error) error->status = status;
     }
     nac_free(scores);
+    nac_free(classes);
     return status == NAC_OK ? check_calibration(profile, object, error) : status;
 }
 
 static nac_status read_calibration(const nac_safetensors *file, nac_profile *profile, nac_error *error) {
     const char *text = text_of(file, "calibration");
     if (!text) {
-        if (!nac_safetensors_find(file, "calibration.scores")) return NAC_OK;
-        return nac_fail(error, NAC_MALFORMED, "profile: tensor \"calibration.scores\" without metadata \"calibration\"");
+        if (!nac_safetensors_find(file, "calibration.scores") && !nac_safetensors_find(file, "calibration.classes")) return NAC_OK;
+        return nac_fail(error, NAC_MALFORMED, "profile: tensor \"calibration.scores\" or \"calibration.classes\" without metadata \"calibration\"");
     }
     yyjson_doc *doc;
     NAC_TRY(parse_json("calibration", text, &doc, error));

@@ -41,9 +41,9 @@ static yyjson_mut_val *layers_value(yyjson_mut_doc *doc, const nac_profile *prof
 
 static yyjson_mut_val *calibration_value(yyjson_mut_doc *doc, const nac_profile *profile) {
     yyjson_mut_val *object = yyjson_mut_obj(doc);
-    bool fine = object && yyjson_mut_obj_add_uint(doc, object, "images", profile->calibration_count) &&
-                yyjson_mut_obj_add_real(doc, object, "falseAlarm", profile->false_alarm) &&
-                yyjson_mut_obj_add_real(doc, object, "threshold", profile->threshold);
+    bool fine = object && yyjson_mut_obj_add_uint(doc, object, "images", profile->calibration.count) &&
+                yyjson_mut_obj_add_real(doc, object, "falseAlarm", profile->calibration.false_alarm) &&
+                yyjson_mut_obj_add_real(doc, object, "threshold", profile->calibration.threshold);
     return fine ? object : NULL;
 }
 
@@ -103,25 +103,26 @@ static size_t all_tensors(const nac_profile *profile, tensor_name *names, nac_sa
         tensors[count].dims[0] = bins;
         tensors[count].dims[1] = C;
     }
-    if (profile->calibration)
-        tensors[count++] = vector("calibration.scores", "F32", profile->calibration, profile->calibration_count, sizeof(float));
+    const nac_calibration *calibration = &profile->calibration;
+    if (calibration->scores) tensors[count++] = vector("calibration.scores", "F32", calibration->scores, calibration->count, sizeof(float));
+    if (calibration->classes) tensors[count++] = vector("calibration.classes", "U32", calibration->classes, calibration->count, sizeof(uint32_t));
     return count;
 }
 
 nac_status nac_profile_save(nac_profile *profile, const void **bytes, size_t *size, nac_error *error) {
     if (!bytes || !size) return nac_fail(error, NAC_INVALID_ARGUMENT, "bytes or size is NULL");
-    enum { EXTRA = 3 }; /* two sets of hashes, calibration scores */
+    enum { EXTRA = 4 }; /* two sets of hashes, calibration scores and classes */
     char images[24];
     snprintf(images, sizeof images, "%llu", (unsigned long long)profile->images);
     size_t capacity = 2 * (size_t)profile->layer_count + EXTRA, pair_count = 0, file_size = 0;
     char *layers = text_of(layers_value, profile);
-    char *calibration = profile->calibration ? text_of(calibration_value, profile) : NULL;
+    char *calibration = profile->calibration.scores ? text_of(calibration_value, profile) : NULL;
     nac_text_pair *pairs = layers ? all_metadata(profile, images, layers, calibration, &pair_count) : NULL;
     tensor_name *names = nac_alloc_array(capacity, sizeof *names);
     nac_safetensor *tensors = nac_alloc_array(capacity, sizeof *tensors);
     uint8_t *file = NULL;
     nac_status status;
-    if (pairs && names && tensors && (calibration || !profile->calibration)) {
+    if (pairs && names && tensors && (calibration || !profile->calibration.scores)) {
         size_t count = all_tensors(profile, names, tensors);
         status = nac_safetensors_write(pairs, pair_count, tensors, count, &file, &file_size, error);
     } else {

@@ -85,6 +85,19 @@ export class Profile extends Owned {
     return this.heap.exports.nac_profile_p_value(this.address, score);
   }
 
+  /** Among images that are taken for this class; NaN where too few were, like the next.
+   * @param {number} classIndex
+   * @param {number} score
+   */
+  classPValue(classIndex, score) {
+    return this.heap.exports.nac_profile_class_p_value(this.address, classIndex, score);
+  }
+
+  /** @param {number} classIndex */
+  classThreshold(classIndex) {
+    return this.heap.exports.nac_profile_class_threshold(this.address, classIndex);
+  }
+
   /**
    * @param {string} key
    * @returns {any} the parsed JSON, or undefined
@@ -205,11 +218,16 @@ export class Profile extends Owned {
   }
 
   /**
-   * @param {Float32Array} scores of held-out in-distribution images
+   * @param {number[]} scores of held-out in-distribution images
+   * @param {number[] | null} classes predicted for them; null: not known
    * @param {number} falseAlarm 0..1
    */
-  calibrate(scores, falseAlarm) {
-    this.heap.borrow((lend) => this.heap.call('nac_profile_calibrate', this.address, lend.copy(scores), scores.length, falseAlarm));
+  calibrate(scores, classes, falseAlarm) {
+    if (classes && classes.length !== scores.length) throw new NacError('MISMATCH', `${scores.length} scores and ${classes.length} classes`);
+    this.heap.borrow((lend) => {
+      const predicted = classes ? lend.copy(Uint32Array.from(classes)) : 0;
+      this.heap.call('nac_profile_calibrate', this.address, lend.copy(Float32Array.from(scores)), predicted, scores.length, falseAlarm);
+    });
   }
 
   /** Remembers images, so that an evaluation can refuse them.
