@@ -145,7 +145,7 @@ void nac_image_free(nac_image *image); /* leaves {0, 0, NULL}; NULL is fine */
 
 typedef struct nac_model nac_model;
 
-/* Reads an ONNX model (opset 9-18). The weights stay where they are: bytes must stay valid and unchanged until
+/* Reads an ONNX model (opset 9-22). The weights stay where they are: bytes must stay valid and unchanged until
  * nac_model_close. Every node is looked at before memory is taken for any weight: NAC_UNSUPPORTED names the first operator (and its node) that has no forward
  * or, on the way from an image to the logits, no backward. External data, subgraphs and functions are refused. */
 nac_status nac_model_open(const void *bytes, size_t size, nac_model **model, nac_error *error);
@@ -219,7 +219,7 @@ const float *nac_session_tap_g(const nac_session *session, int tap);      /* [N,
 const float *nac_session_tap_map(const nac_session *session, int tap, int dims[4]);
 
 /* JSON: { input: [N,H,W,C], classes, macsForward, macsBackward, arenaBytes, weightBytes, taps: [{name, pool, neurons}],
- * candidates: [{name, shape}], nodes: [{name, op, macs}] }. Shapes of candidates are ONNX's. Owned by the session. */
+ * candidates: [{name, pool, shape}], nodes: [{name, op, macs}] }. Shapes of candidates are ONNX's. Owned by the session. */
 const char *nac_session_info(const nac_session *session);
 
 /* ---- States, bins, coverage --------------------------------------------------------------------- */

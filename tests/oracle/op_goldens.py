@@ -283,7 +283,6 @@ def attention(net):
 
 
 case("attention", attention, lambda x: torch.softmax(x @ x.transpose(2, 3) * 0.25, -1) @ x)
-refuse("matmul_shared_dynamic_matrix", lambda net: net("MatMul", "x", net("ReduceMean", net("Reshape", "x", ints(2, 15, 6)), axes=[0, 1], keepdims=0)))
 
 # ---- Softmax -------------------------------------------------------------------------------------
 
@@ -351,7 +350,9 @@ def gelu(net):
 case("gelu", gelu, F.gelu)
 case("swish", lambda net: net("Mul", "x", net("Sigmoid", "x")), F.silu)
 
-import op_goldens_shape  # noqa: E402,F401  shapes and constants, behind the others: the random numbers above stay what they were
+# Behind the others: the random numbers above stay what they were.
+import op_goldens_shape  # noqa: E402,F401  shapes and constants
+import op_goldens_transformer  # noqa: E402,F401  norms, attention, masks, quantised numbers
 
 # ---------------------------------------------------------------------------------------------------
 

@@ -170,7 +170,6 @@ case("range_of_floats", lambda net: net("Mul", "x", net("Range", np.float32(0), 
 case("size", lambda net: net("Reshape", "x", net("Concat", ints(2), net("Unsqueeze", net("Div", net("Size", "x"), np.int64(2)), ints(0)), axis=0)), lambda x: x)
 case("where", lambda net: net("Add", "x", net("Where", net("Equal", ints(0, 1, 2).reshape(3, 1, 1), ints(0, 1, 2, 1, 0, 2)), np.float32(1), weights(1) * 0 - 2)),
      lambda x: x + torch.where(t([0, 1, 2]).reshape(3, 1, 1) == t([0, 1, 2, 1, 0, 2]), t(1), t(-2)))
-refuse("where_computed", lambda net: net("Where", net("Cast", ints(1, 0, 1, 0, 1, 0), to=9), "x", net("Relu", "x")))
 
 
 def class_token(net):

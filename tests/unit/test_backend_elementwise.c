@@ -122,6 +122,9 @@ static void test_unary(void) {
     check_unary(NAC_UNARY_POW, false, 2, 0, -8, 8, 2e-7, 0);
     check_unary(NAC_UNARY_POW, false, 0.5f, 0, 0, 8, 4e-7, 0);
     check_unary(NAC_UNARY_SOFTPLUS, false, 0, 0, -20, 20, 4e-7, 0);
+    check_unary(NAC_UNARY_SWISH, false, 0, 0, -20, 20, 5e-7, 0);
+    check_unary(NAC_UNARY_GELU, false, 0.5f, 0, -8, 8, 6e-7, 8 * 2.5e-7); /* 1 + erf cancels: 4 ulp of 1, times x / 2 */
+    check_unary(NAC_UNARY_GELU_TANH, false, 0.5f, 0, -4, 4, 3e-6, 0);      /* the rounding of an argument of -11 is 1e-6 of its exponential */
 }
 
 static void test_unary_gradients(void) {
@@ -141,6 +144,9 @@ static void test_unary_gradients(void) {
     check_unary(NAC_UNARY_RECIPROCAL, true, 0, 0, 0.1f, 8, 4e-7, 0);
     check_unary(NAC_UNARY_POW, true, 2, 0, -8, 8, 2e-7, 0);
     check_unary(NAC_UNARY_SOFTPLUS, true, 0, 0, -20, 20, 6e-7, 0);
+    check_unary(NAC_UNARY_SWISH, true, 0, 0, -20, 20, 1e-6, 1e-6); /* both terms are below 1.1, and cancel at -1.28 */
+    check_unary(NAC_UNARY_GELU, true, 0.5f, 0, -8, 8, 1e-6, 1e-6);
+    check_unary(NAC_UNARY_GELU_TANH, true, 0.5f, 0, -8, 8, 1e-6, 1e-6);
 }
 
 static float nac_expf(float x) { return nac_exp4(nac_splat4(x))[0]; }
@@ -175,7 +181,7 @@ static int make_element_wise(backend_case *c, int N, const void *parameters) {
 }
 
 static void test_an_image_alone_and_in_a_batch(void) {
-    for (int kind = 0; kind <= NAC_UNARY_SOFTPLUS; ++kind)
+    for (int kind = 0; kind < NAC_UNARY_COUNT; ++kind)
         for (int gradient = 0; gradient < 2; ++gradient) {
             element_wise p = {gradient ? NAC_OP_UNARY_GRAD : NAC_OP_UNARY, (nac_unary)kind};
             for (int N = 2; N < 6; ++N) case_check_batch(make_element_wise, &p, N, 2);
@@ -217,7 +223,7 @@ static void test_in_place(void) {
         check_in_place(&c, 2, dims, 1);
         for (int gradient = 0; gradient < 2; ++gradient) {
             c = case_make(gradient ? NAC_OP_UNARY_GRAD : NAC_OP_UNARY);
-            c.node.u.unary.kind = (nac_unary)(i % (NAC_UNARY_SOFTPLUS + 1));
+            c.node.u.unary.kind = (nac_unary)(i % NAC_UNARY_COUNT);
             c.node.u.unary.a = c.node.u.unary.kind == NAC_UNARY_CLAMP ? 0.2f : 0.5f;
             c.node.u.unary.b = 1;
             case_input(&c, false, 2, dims, 0.1f, 2);
@@ -276,7 +282,7 @@ static void test_in_place(void) {
         check_in_place(&c, 2, dims, 1);
         for (int gradient = 0; gradient < 2; ++gradient) {
             c = case_make(gradient ? NAC_OP_UNARY_GRAD : NAC_OP_UNARY);
-            c.node.u.unary.kind = (nac_unary)(i % (NAC_UNARY_SOFTPLUS + 1));
+            c.node.u.unary.kind = (nac_unary)(i % NAC_UNARY_COUNT);
             c.node.u.unary.a = c.node.u.unary.kind == NAC_UNARY_CLAMP ? 0.2f : 0.5f;
             c.node.u.unary.b = 1;
             case_input(&c, false, 2, dims, 0.1f, 2);

@@ -83,6 +83,11 @@ static void test_unary_values(void) {
         {NAC_UNARY_SOFTPLUS, 0, 0, 0, 0.6931471805599453},
         {NAC_UNARY_SOFTPLUS, 0, 0, -20, 2.0611536181902037e-9},
         {NAC_UNARY_SOFTPLUS, 0, 0, 500, 500},
+        {NAC_UNARY_SWISH, 0, 0, 1.5f, 1.2263617142904655},
+        {NAC_UNARY_SWISH, 0, 0, -2, -0.2384058440442351},
+        {NAC_UNARY_GELU, 0.5f, 0, 1.5f, 1.399789198096713},
+        {NAC_UNARY_GELU, 1, 0, -2, -0.09100052779271688},
+        {NAC_UNARY_GELU_TANH, 0.5f, 0, 1.5f, 1.3995715769802328},
     };
     for (size_t i = 0; i < NAC_COUNT(cases); ++i) {
         begin();
@@ -134,6 +139,9 @@ static void test_unary_slopes(void) {
         {NAC_UNARY_POW, 0, 0, -2, 2, {9, 9}},
         {NAC_UNARY_POW, -0.5f, 0, 1, 3, {9, 9}},
         {NAC_UNARY_SOFTPLUS, 0, 0, -4, 4, {9, 9}},
+        {NAC_UNARY_SWISH, 0, 0, -5, 5, {9, 9}},
+        {NAC_UNARY_GELU, 0.5f, 0, -4, 4, {9, 9}},
+        {NAC_UNARY_GELU_TANH, 0.75f, 0, -4, 4, {9, 9}},
     };
     for (size_t i = 0; i < NAC_COUNT(cases); ++i)
         for (int round = 0; round < 5; ++round) {

@@ -41,6 +41,13 @@ export async function run({ values, paths }) {
   return 0;
 }
 
+/** As --layers takes it.
+ * @param {{ name: string, pool: string }} tap
+ */
+function tapText({ name, pool }) {
+  return pool === 'sum' ? name : `${name}=${pool}`;
+}
+
 /** A safetensors file begins with the length of its header and the header's brace; no ONNX file does.
  * @param {Uint8Array} bytes
  */
@@ -110,8 +117,8 @@ function ofModel(engine, bytes, shape) {
     text.push(
       `multiply-adds ${(session.macsForward / 1e6).toFixed(1)} M forward, ${(session.macsBackward / 1e6).toFixed(1)} M backward`,
       `memory    ${mebi(session.arenaBytes)} activations, ${mebi(session.weightBytes)} weights`,
-      `taps      auto: ${(session.taps ?? []).map((/** @type {any} */ tap) => tap.name).join(', ')}`,
-      ...(session.candidates ?? []).map((/** @type {any} */ tap) => `  ${tap.name}${tap.shape ? ` [${tap.shape.join(', ')}]` : ''}`),
+      `taps      auto: ${(session.taps ?? []).map(tapText).join(', ')}`,
+      ...(session.candidates ?? []).map((/** @type {any} */ tap) => `  ${tapText(tap)}${tap.shape ? ` [${tap.shape.join(', ')}]` : ''}`),
     );
   }
   if (note) text.push(note);

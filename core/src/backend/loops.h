@@ -22,6 +22,7 @@ const nac_loop *nac_loop_find(const nac_graph *graph, const nac_node *node);
 const nac_loop *nac_loop_find_elementwise(const nac_graph *graph, const nac_node *node); /* loops_elementwise.c */
 const nac_loop *nac_loop_find_gradient(const nac_graph *graph, const nac_node *node);    /* loops_gradient.c */
 const nac_loop *nac_loop_find_window(const nac_graph *graph, const nac_node *node);      /* loops_window.c */
+const nac_loop *nac_loop_find_normalise(const nac_graph *graph, const nac_node *node);   /* loops_normalise.c */
 const nac_loop *nac_loop_find_reduce(const nac_graph *graph, const nac_node *node);      /* loops_reduce.c */
 const nac_loop *nac_loop_find_copy(const nac_graph *graph, const nac_node *node);        /* loops_copy.c */
 
@@ -32,6 +33,9 @@ void nac_loop_clamp(float *data, size_t count, float low, float high);
 
 /* data[r,n] += row[n]. */
 void nac_loop_add_rows(float *data, const float *row, size_t rows, size_t N);
+
+/* Sum of x[i] or, with a y, of x[i] * y[i], in short blocks of float32 (loops_reduce.c). */
+double nac_loop_sum(const float *x, const float *y, size_t count);
 
 /* y [N,OH,OW,C] of a depthwise convolution of x [N,H,W,C] with weights w [kh,kw,C] and bias [C], clamped. Any window. */
 void nac_loop_depthwise(const float *x, const int x_dims[4], const float *w, const float *bias, const nac_window *window, float low, float high,

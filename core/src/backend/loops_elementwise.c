@@ -163,6 +163,9 @@ static void unary(const nac_graph *graph, const nac_node *node) {
     case NAC_UNARY_ABS: UNARY_LOOP(fabsf(v));
     case NAC_UNARY_NEG: UNARY_LOOP(-v);
     case NAC_UNARY_RECIPROCAL: UNARY_LOOP(1 / v);
+    case NAC_UNARY_SWISH: NAC_FOR_EACH_4(y, x, x, count, u * nac_sigmoid4(u)); break;
+    case NAC_UNARY_GELU: NAC_FOR_EACH_4(y, x, x, count, nac_splat4(a) * u * nac_gelu_gate4(u)); break;
+    case NAC_UNARY_GELU_TANH: NAC_FOR_EACH_4(y, x, x, count, nac_splat4(2 * a) * u * nac_sigmoid4(nac_gelu_argument4(u))); break;
     default: break;
     }
 }
@@ -186,7 +189,10 @@ const nac_loop *nac_loop_find_elementwise(const nac_graph *graph, const nac_node
         case NAC_UNARY_SQRT:
         case NAC_UNARY_ABS:
         case NAC_UNARY_NEG:
-        case NAC_UNARY_RECIPROCAL: return &each;
+        case NAC_UNARY_RECIPROCAL:
+        case NAC_UNARY_SWISH:
+        case NAC_UNARY_GELU:
+        case NAC_UNARY_GELU_TANH: return &each;
         default: return NULL;
         }
     default: return NULL;

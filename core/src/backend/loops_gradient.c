@@ -10,12 +10,17 @@ static inline nac_f4 sigmoid_slope(nac_f4 v) {
     return e / (s * s);
 }
 
-static inline nac_f4 sigmoid(nac_f4 v) {
-    const nac_f4 e = nac_exp4(-nac_abs4(v)), one = nac_splat4(1);
-    return nac_select4(v < nac_splat4(0), e, one) / (one + e);
-}
-
 static inline nac_f4 elu_slope(nac_f4 v, float a) { return nac_select4(v > nac_splat4(0), nac_splat4(1), nac_splat4(a) * nac_exp4(v)); }
+
+static inline nac_f4 swish_slope(nac_f4 v) { return nac_sigmoid4(v) + v * sigmoid_slope(v); }
+
+/* sqrt(2 / pi) is the density's factor, twice, for 1 + erf is twice the distribution. */
+static inline nac_f4 gelu_slope(nac_f4 v) { return nac_gelu_gate4(v) + v * nac_splat4(0.797884561f) * nac_exp4(v * v * nac_splat4(-0.5f)); }
+
+static inline nac_f4 gelu_tanh_slope(nac_f4 v) {
+    const nac_f4 u = nac_gelu_argument4(v), slope = nac_madd4(v * v, nac_splat4(0.214064449f), nac_splat4(1.59576912f));
+    return nac_splat4(2) * (nac_sigmoid4(u) + v * sigmoid_slope(u) * slope);
+}
 
 /* Slopes that need an exponential. */
 static void smooth_gradient(const nac_node *node, const float *x, const float *dy, float *dx, size_t count) {
@@ -25,7 +30,10 @@ static void smooth_gradient(const nac_node *node, const float *x, const float *d
     case NAC_UNARY_TANH: NAC_FOR_EACH_4(dx, x, dy, count, d * (nac_splat4(4) * sigmoid_slope(u + u))); break;
     case NAC_UNARY_ERF: NAC_FOR_EACH_4(dx, x, dy, count, d * (nac_splat4(1.12837917f) * nac_exp4(-u * u))); break; /* 2 / sqrt(pi) */
     case NAC_UNARY_EXP: NAC_FOR_EACH_4(dx, x, dy, count, d * nac_exp4(u)); break;
-    case NAC_UNARY_SOFTPLUS: NAC_FOR_EACH_4(dx, x, dy, count, d * sigmoid(u)); break;
+    case NAC_UNARY_SOFTPLUS: NAC_FOR_EACH_4(dx, x, dy, count, d * nac_sigmoid4(u)); break;
+    case NAC_UNARY_SWISH: NAC_FOR_EACH_4(dx, x, dy, count, d * swish_slope(u)); break;
+    case NAC_UNARY_GELU: NAC_FOR_EACH_4(dx, x, dy, count, d * nac_splat4(node->u.unary.a) * gelu_slope(u)); break;
+    case NAC_UNARY_GELU_TANH: NAC_FOR_EACH_4(dx, x, dy, count, d * nac_splat4(node->u.unary.a) * gelu_tanh_slope(u)); break;
     default: break;
     }
 }

@@ -33,8 +33,7 @@ static void sum_rows(const float *x, size_t rows, size_t columns, size_t stride,
     for (size_t c = 0; c < columns; ++c) out[c] = (float)(total[c] * (double)scale);
 }
 
-/* Sum of x[i] or of x[i] * y[i] over `count` neighbours. */
-static double sum_neighbours(const float *x, const float *y, size_t count) {
+double nac_loop_sum(const float *x, const float *y, size_t count) {
     double total = 0;
     size_t i = 0;
     for (; i + BLOCK * LANES <= count; i += BLOCK * LANES) {
@@ -82,7 +81,7 @@ static void reduce(const nac_graph *graph, const nac_node *node) {
     float *y = graph->values[node->output].data, scale = node->u.reduce.scale;
     for (size_t o = 0; o < outer; ++o, x += reduced * inner, y += inner) {
         if (inner == 1)
-            *y = (float)(sum_neighbours(x, NULL, reduced) * (double)scale);
+            *y = (float)(nac_loop_sum(x, NULL, reduced) * (double)scale);
         else
             for (size_t c = 0; c < inner; c += CHUNK) sum_rows(x + c, reduced, inner - c < CHUNK ? inner - c : CHUNK, inner, scale, y + c);
     }
@@ -95,7 +94,7 @@ static void softmax_gradient(const nac_graph *graph, const nac_node *node) {
     const float *y = graph->values[node->inputs[0]].data, *dy = graph->values[node->inputs[1]].data;
     float *dx = value->data;
     for (size_t r = 0; r < rows; ++r, y += C, dy += C, dx += C) {
-        float sum = (float)sum_neighbours(y, dy, C);
+        float sum = (float)nac_loop_sum(y, dy, C);
         for (size_t c = 0; c < C; ++c) dx[c] = y[c] * (dy[c] - sum);
     }
 }

@@ -44,14 +44,31 @@ static nac_status private_constant(fusion *f, int value, int *copy, nac_error *e
     return NAC_OK;
 }
 
+/* The clamp of (clamped x) * scale + shift, seen from behind: false where it differs from channel to channel, turns around, or does not
+ * meet the node's own. Quantised models scale back what they have clamped. */
+static bool scale_clamp(const nac_graph *graph, const nac_node *producer, const nac_node *affine, float *min, float *max) {
+    float scale, shift;
+    *min = affine->min;
+    *max = affine->max;
+    if (!is_clamped(producer)) return true;
+    if (!nac_graph_is_uniform(graph, affine->inputs[1], &scale) || !nac_graph_is_uniform(graph, affine->inputs[2], &shift) || !(scale > 0))
+        return false;
+    *min = fmaxf(*min, producer->min * scale + shift);
+    *max = fminf(*max, producer->max * scale + shift);
+    return *min <= *max;
+}
+
 /* y = (x w + b) * scale + shift = x (w * scale) + (b * scale + shift), for the channel that each row of w makes.
  * Rounding w * scale to float32 moves a weight by at most 2^-24 of itself. */
 static nac_status fold_affine(fusion *f, int affine, nac_error *error) {
     const nac_node a = f->graph->nodes[affine];
     nac_node *producer = only_reader_of(f, a.inputs[0]);
-    if (!producer || is_clamped(producer)) return NAC_OK;
-    if (producer->op != NAC_OP_CONV && producer->op != NAC_OP_MATMUL && producer->op != NAC_OP_AFFINE) return NAC_OK;
+    float min, max;
+    if (!producer) return NAC_OK;
+    if (producer->op != NAC_OP_CONV && producer->op != NAC_OP_MATMUL && producer->op != NAC_OP_AFFINE && producer->op != NAC_OP_LAYER_NORM)
+        return NAC_OK;
     if (!f->graph->values[a.inputs[1]].constant || !f->graph->values[a.inputs[2]].constant) return NAC_OK;
+    if (!scale_clamp(f->graph, producer, &a, &min, &max)) return NAC_OK;
     const int weight_value = producer->inputs[1];
     const bool has_bias = producer->input_count > 2 && producer->inputs[2] != NAC_NONE;
     const nac_shape weight_shape = f->graph->values[weight_value].shape;
@@ -64,8 +81,8 @@ static nac_status fold_affine(fusion *f, int affine, nac_error *error) {
     const float *scale = f->graph->values[a.inputs[1]].data;
     const float *shift = f->graph->values[a.inputs[2]].data;
     const size_t C = nac_elements(&f->graph->values[a.inputs[1]].shape);
-    /* Output channels are w's first dimension in a convolution, its only one in an affine node (a layer norm's gain before its bias),
-     * and in a matrix product its last or, transposed, its first. */
+    /* Output channels are w's first dimension in a convolution, its only one in an affine node or a layer norm, and in a matrix
+     * product its last or, transposed, its first. */
     const bool rows = producer->op != NAC_OP_MATMUL || producer->u.matmul.transpose_b;
     const size_t row = nac_elements(&weight_shape) / C;
     float *w = f->graph->values[weight].data;
@@ -90,8 +107,8 @@ static nac_status fold_affine(fusion *f, int affine, nac_error *error) {
     nac_free(producer->inputs);
     producer->inputs = inputs;
     producer->input_count = 3;
-    producer->min = a.min;
-    producer->max = a.max;
+    producer->min = min;
+    producer->max = max;
     absorb(f, producer, affine);
     return NAC_OK;
 }
@@ -176,16 +193,12 @@ nac_status nac_graph_sweep(nac_graph *graph, const int *keep, int keep_count, na
 
 nac_status nac_graph_fuse(nac_graph *graph, const int *keep, int keep_count, nac_error *error) {
     NAC_TRY(nac_graph_sweep(graph, keep, keep_count, error));
+    NAC_TRY(nac_graph_fuse_patterns(graph, keep, keep_count, error));
     fusion f = {.graph = graph};
-    f.uses = nac_alloc_array((size_t)graph->value_count, sizeof *f.uses);
+    NAC_TRY(nac_graph_count_uses(graph, keep, keep_count, &f.uses, error));
     f.dead = nac_alloc_array((size_t)graph->node_count, sizeof *f.dead);
-    nac_status status = f.uses && f.dead ? NAC_OK : nac_out_of_memory(error, "fusion");
+    nac_status status = f.dead ? NAC_OK : nac_out_of_memory(error, "fusion");
     if (status == NAC_OK) {
-        for (int n = 0; n < graph->node_count; ++n)
-            for (int i = 0; i < graph->nodes[n].input_count; ++i)
-                if (graph->nodes[n].inputs[i] != NAC_NONE) ++f.uses[graph->nodes[n].inputs[i]];
-        for (int i = 0; i < keep_count; ++i) ++f.uses[keep[i]];
-        ++f.uses[graph->logits];
         /* In order, so that convolution, batch norm and clamp melt into one on the way down. */
         for (int n = 0; n < graph->node_count && status == NAC_OK; ++n) {
             if (graph->nodes[n].op == NAC_OP_AFFINE) status = fold_affine(&f, n, error);

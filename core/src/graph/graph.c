@@ -179,3 +179,25 @@ int nac_graph_uses(const nac_graph *graph, int value) {
         for (int i = 0; i < graph->nodes[n].input_count; ++i) uses += graph->nodes[n].inputs[i] == value;
     return uses;
 }
+
+nac_status nac_graph_count_uses(const nac_graph *graph, const int *keep, int keep_count, int **uses, nac_error *error) {
+    int *counts = nac_alloc_array((size_t)graph->value_count, sizeof *counts);
+    if (!counts) return nac_out_of_memory(error, "the tensors' readers");
+    for (int n = 0; n < graph->node_count; ++n)
+        for (int i = 0; i < graph->nodes[n].input_count; ++i)
+            if (graph->nodes[n].inputs[i] != NAC_NONE) ++counts[graph->nodes[n].inputs[i]];
+    for (int i = 0; i < keep_count; ++i) ++counts[keep[i]];
+    ++counts[graph->logits];
+    *uses = counts;
+    return NAC_OK;
+}
+
+bool nac_graph_is_uniform(const nac_graph *graph, int value, float *number) {
+    const nac_value *v = &graph->values[value];
+    if (!v->constant || v->type != NAC_F32) return false;
+    const float *numbers = v->data;
+    for (size_t i = 1, count = nac_elements(&v->shape); i < count; ++i)
+        if (numbers[i] != numbers[0]) return false;
+    *number = numbers[0];
+    return true;
+}

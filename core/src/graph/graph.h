@@ -68,6 +68,7 @@ typedef struct nac_node {
         struct { int perm[NAC_MAX_RANK]; } transpose;
         struct { int axis; } concat;
         struct { int axis; } softmax;
+        struct { float epsilon; } layer_norm;
         struct { int starts[NAC_MAX_RANK], steps[NAC_MAX_RANK]; } slice;
         struct { int before[NAC_MAX_RANK]; int steps[NAC_MAX_RANK]; float value; } pad;
     } u;
@@ -114,5 +115,11 @@ nac_status nac_graph_emit(nac_graph *graph, nac_node node, const int *inputs, in
 
 /* How many node inputs read the value (logits and taps not counted). O(nodes). */
 int nac_graph_uses(const nac_graph *graph, int value);
+
+/* How often each value is read: by nodes, as a kept value, as the logits. *uses is [value_count], the caller's to free. */
+nac_status nac_graph_count_uses(const nac_graph *graph, const int *keep, int keep_count, int **uses, nac_error *error);
+
+/* Whether all numbers of a constant are the same, and which that is. */
+bool nac_graph_is_uniform(const nac_graph *graph, int value, float *number);
 
 #endif

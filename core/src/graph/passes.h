@@ -9,6 +9,12 @@
  * kept value needs. `keep` are values that must still be computed as they are (taps): nothing is fused over them. */
 nac_status nac_graph_fuse(nac_graph *graph, const int *keep, int keep_count, nac_error *error);
 
+/* The first step of fusion: layer norms, GELUs and the like that exporters write as many operators become one node. */
+nac_status nac_graph_fuse_patterns(nac_graph *graph, const int *keep, int keep_count, nac_error *error);
+
+/* Whether nodes[node] ends a layer normalisation of the last dim (gain and bias not counted), and of what. */
+bool nac_match_layer_norm(const nac_graph *graph, const int *uses, int node, int *x, float *epsilon);
+
 /* Removes nodes that nothing kept depends on, and the data of constants that no node reads. */
 nac_status nac_graph_sweep(nac_graph *graph, const int *keep, int keep_count, nac_error *error);
 
@@ -31,8 +37,9 @@ nac_status nac_graph_append_gradients(nac_graph *graph, nac_graph_tap *taps, int
 enum { NAC_AUTO_TAPS = 4 };
 nac_status nac_graph_auto_taps(const nac_graph *graph, nac_graph_tap taps[NAC_AUTO_TAPS], int *count, nac_error *error);
 
-/* Values that every path from input to logits runs through, in order, without mere copies: what is worth tapping. *values is the caller's to free. */
-nac_status nac_graph_cut_values(const nac_graph *graph, int **values, int *count, nac_error *error);
+/* What is worth tapping, in order, each with the pool that sums over its positions: named values that every path from input to logits runs
+ * through, without mere copies, and the results of layer norms. *candidates is the caller's to free. */
+nac_status nac_graph_tap_candidates(const nac_graph *graph, nac_graph_tap **candidates, int *count, nac_error *error);
 
 /* One block of memory for every tensor that is not a constant: lifetimes from the order of nodes, reuse where they do not overlap,
  * elementwise nodes in place. Sets `data` of all values. `keep` values stay readable to the end of a run. */

@@ -29,7 +29,7 @@ static nac_status find_tap(const nac_model *model, const nac_graph *graph, const
     *value = bindings[tensor];
     if (*value == NAC_NONE)
         return nac_fail(error, NAC_INVALID_ARGUMENT, "tensor '%s' is not on the way to the logits and cannot be tapped", tap->tensor);
-    if (graph->values[*value].constant)
+    if (*value == NAC_EMPTY || graph->values[*value].constant)
         return nac_fail(error, NAC_INVALID_ARGUMENT, "tensor '%s' does not depend on the image and cannot be tapped", tap->tensor);
     return NAC_OK;
 }

@@ -21,7 +21,7 @@ struct nac_session {
     char *info;
 };
 
-/* JSON array of the tensors worth tapping: [{name, shape}]. The text is the caller's to free. */
+/* JSON array of the tensors worth tapping: [{name, pool, shape}]. The text is the caller's to free. */
 nac_status nac_session_write_candidates(const nac_graph *graph, char **json, nac_error *error);
 
 /* Fills session->info from the finished session. */

@@ -25,22 +25,23 @@ static nac_status write_document(yyjson_mut_doc *doc, const bool *failed, char *
 }
 
 nac_status nac_session_write_candidates(const nac_graph *graph, char **json, nac_error *error) {
-    int *cuts, count;
-    NAC_TRY(nac_graph_cut_values(graph, &cuts, &count, error));
+    nac_graph_tap *taps;
+    int count;
+    NAC_TRY(nac_graph_tap_candidates(graph, &taps, &count, error));
     bool failed;
     const yyjson_alc allocator = nac_json_watched_allocator(&failed);
     yyjson_mut_doc *doc = yyjson_mut_doc_new(&allocator);
     yyjson_mut_val *array = doc ? yyjson_mut_arr(doc) : NULL;
     if (doc) yyjson_mut_doc_set_root(doc, array);
     for (int i = 0; doc && i < count; ++i) {
-        const nac_value *value = &graph->values[cuts[i]];
-        if (!value->name) continue;
+        const nac_value *value = &graph->values[taps[i].value];
         const nac_shape shape = nac_logical_shape(value);
         yyjson_mut_val *item = yyjson_mut_arr_add_obj(doc, array);
         yyjson_mut_obj_add_strcpy(doc, item, "name", value->name);
+        yyjson_mut_obj_add_str(doc, item, "pool", pool_names[taps[i].pool]);
         add_dims(doc, item, "shape", &shape);
     }
-    nac_free(cuts);
+    nac_free(taps);
     return write_document(doc, &failed, json, error);
 }
 

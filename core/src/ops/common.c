@@ -78,6 +78,13 @@ nac_status nac_lower_float(nac_lowering *lowering, int i, int *value) {
     return NAC_OK;
 }
 
+nac_status nac_lower_constant(nac_lowering *lowering, int i, int *value) {
+    NAC_TRY(nac_lower_input(lowering, i, value));
+    if (!lowering->graph->values[*value].constant)
+        return nac_lower_fail(lowering, NAC_UNSUPPORTED, "input %d is computed from the image; it must be a constant", i);
+    return nac_as_row_major(lowering, *value, value);
+}
+
 nac_status nac_lower_scalar(nac_lowering *lowering, int value, const char *what, float *number) {
     const nac_value *v = &lowering->graph->values[value];
     if (!v->constant) return nac_lower_fail(lowering, NAC_UNSUPPORTED, "%s is computed at run time; it must be a constant", what);

@@ -58,6 +58,14 @@ nac_status nac_gradient_refused(const nac_graph *graph, int node, int slot, nac_
 /* nac_lower_input, which must hold float32. */
 nac_status nac_lower_float(nac_lowering *lowering, int i, int *value);
 
+/* Input i, which must be known before the first run; in ONNX's own order. */
+nac_status nac_lower_constant(nac_lowering *lowering, int i, int *value);
+
+/* Element i of a constant of either type. */
+static inline double nac_number_at(const nac_value *value, int i) {
+    return value->type == NAC_F32 ? (double)((const float *)value->data)[i] : (double)((const int64_t *)value->data)[i];
+}
+
 /* The only number of a constant (float or integer) with one element. */
 nac_status nac_lower_scalar(nac_lowering *lowering, int value, const char *what, float *number);
 

@@ -20,19 +20,6 @@ static nac_status bind_ints(nac_lowering *lowering, const int64_t *ints, int cou
     return nac_lower_bind(lowering, 0, value);
 }
 
-/* Input i, which must be known before the first run. */
-static nac_status constant_input(nac_lowering *lowering, int i, int *value) {
-    NAC_TRY(nac_lower_input(lowering, i, value));
-    if (!lowering->graph->values[*value].constant)
-        return nac_lower_fail(lowering, NAC_UNSUPPORTED, "input %d is computed from the image; it must be a constant", i);
-    return nac_as_row_major(lowering, *value, value);
-}
-
-/* Element i of a constant of either type. */
-static double number_at(const nac_value *value, int i) {
-    return value->type == NAC_F32 ? (double)((const float *)value->data)[i] : (double)((const int64_t *)value->data)[i];
-}
-
 /* ---- The same value ---------------------------------------------------------------------------- */
 
 nac_status nac_lower_Identity(nac_lowering *lowering) {
@@ -61,14 +48,14 @@ nac_status nac_lower_Cast(nac_lowering *lowering) {
     const bool boolean = target.data_type == 9;
     const nac_type type = nac_onnx_tensor_is_float(&target) ? NAC_F32 : NAC_I64;
     if (lowering->graph->values[x].type == type && !boolean) return nac_lower_bind(lowering, 0, x);
-    NAC_TRY(constant_input(lowering, 0, &x));
+    NAC_TRY(nac_lower_constant(lowering, 0, &x));
     const nac_shape shape = lowering->graph->values[x].shape;
     NAC_TRY(add(lowering, type, &shape, &y));
     const nac_value *from = &lowering->graph->values[x];
     void *data = lowering->graph->values[y].data;
     const int count = (int)nac_elements(&shape);
     for (int i = 0; i < count; ++i) {
-        const double number = number_at(from, i);
+        const double number = nac_number_at(from, i);
         if (type == NAC_F32) ((float *)data)[i] = (float)number;
         else if (boolean) ((int64_t *)data)[i] = number != 0;
         else if (fabs(number) < 0x1p62) ((int64_t *)data)[i] = (int64_t)number;
@@ -151,10 +138,10 @@ nac_status nac_lower_Range(nac_lowering *lowering) {
     int inputs[3], value;
     double numbers[3]; /* start, limit, delta */
     for (int i = 0; i < 3; ++i) {
-        NAC_TRY(constant_input(lowering, i, &inputs[i]));
+        NAC_TRY(nac_lower_constant(lowering, i, &inputs[i]));
         const nac_value *v = &lowering->graph->values[inputs[i]];
         if (nac_elements(&v->shape) != 1) return nac_lower_fail(lowering, NAC_MALFORMED, "input %d must be one number", i);
-        numbers[i] = number_at(v, 0);
+        numbers[i] = nac_number_at(v, 0);
     }
     const double count = ceil((numbers[1] - numbers[0]) / numbers[2]);
     if (!(count >= 1)) return nac_lower_fail(lowering, NAC_UNSUPPORTED, "a range without elements");
@@ -194,67 +181,4 @@ nac_status nac_lower_Size(nac_lowering *lowering) {
     NAC_TRY(nac_lower_input(lowering, 0, &x));
     const int64_t count = (int64_t)nac_elements(&lowering->graph->values[x].shape);
     return bind_ints(lowering, &count, 1, 0);
-}
-
-/* ---- Choices ----------------------------------------------------------------------------------- */
-
-/* Counts through the common shape of up to three constants. */
-static nac_status broadcast(nac_lowering *lowering, const int *values, int count, nac_shape *shape, nac_walk *walk) {
-    *shape = (nac_shape){.rank = 0};
-    for (int i = 0; i < count; ++i) {
-        const int rank = lowering->graph->values[values[i]].shape.rank;
-        if (rank > shape->rank) shape->rank = rank;
-    }
-    for (int d = 0; d < shape->rank; ++d) shape->dims[d] = 1;
-    for (int i = 0; i < count; ++i) {
-        const nac_shape own = nac_shape_aligned(&lowering->graph->values[values[i]].shape, shape->rank);
-        for (int d = 0; d < shape->rank; ++d) {
-            if (own.dims[d] == 1) continue;
-            if (shape->dims[d] != 1 && shape->dims[d] != own.dims[d])
-                return nac_lower_fail(lowering, NAC_MALFORMED, "sizes %d and %d do not broadcast", shape->dims[d], own.dims[d]);
-            shape->dims[d] = own.dims[d];
-        }
-    }
-    *walk = nac_walk_make(shape->rank, shape->dims);
-    for (int i = 0; i < count; ++i) {
-        const nac_shape own = nac_shape_aligned(&lowering->graph->values[values[i]].shape, shape->rank);
-        nac_walk_strides(walk, i, &own);
-    }
-    return NAC_OK;
-}
-
-nac_status nac_lower_Equal(nac_lowering *lowering) {
-    int inputs[2], value;
-    nac_shape shape;
-    nac_walk walk;
-    for (int i = 0; i < 2; ++i) NAC_TRY(constant_input(lowering, i, &inputs[i]));
-    NAC_TRY(broadcast(lowering, inputs, 2, &shape, &walk));
-    NAC_TRY(add(lowering, NAC_I64, &shape, &value));
-    const nac_value *a = &lowering->graph->values[inputs[0]], *b = &lowering->graph->values[inputs[1]];
-    int64_t *y = lowering->graph->values[value].data;
-    do *y++ = number_at(a, walk.offset[0]) == number_at(b, walk.offset[1]);
-    while (nac_walk_next(&walk));
-    return nac_lower_bind(lowering, 0, value);
-}
-
-nac_status nac_lower_Where(nac_lowering *lowering) {
-    int inputs[3], value;
-    nac_shape shape;
-    nac_walk walk;
-    for (int i = 0; i < 3; ++i) NAC_TRY(constant_input(lowering, i, &inputs[i]));
-    const nac_type type = lowering->graph->values[inputs[1]].type;
-    if (lowering->graph->values[inputs[0]].type != NAC_I64 || lowering->graph->values[inputs[2]].type != type)
-        return nac_lower_fail(lowering, NAC_MALFORMED, "the types of its inputs do not go together");
-    NAC_TRY(broadcast(lowering, inputs, 3, &shape, &walk));
-    NAC_TRY(add(lowering, type, &shape, &value));
-    const int64_t *condition = lowering->graph->values[inputs[0]].data;
-    const unsigned char *x = lowering->graph->values[inputs[1]].data, *z = lowering->graph->values[inputs[2]].data;
-    unsigned char *y = lowering->graph->values[value].data;
-    const size_t size = nac_type_size(type);
-    do {
-        const bool first = condition[walk.offset[0]] != 0;
-        memcpy(y, first ? x + (size_t)walk.offset[1] * size : z + (size_t)walk.offset[2] * size, size);
-        y += size;
-    } while (nac_walk_next(&walk));
-    return nac_lower_bind(lowering, 0, value);
 }

@@ -19,8 +19,13 @@ nac_status nac_lower_fail(nac_lowering *lowering, nac_status status, const char 
 
 int nac_lower_optional(nac_lowering *lowering, int i) {
     const nac_onnx_node *node = lowering->node;
-    if (i >= node->input_count || node->inputs[i] == NAC_ONNX_ABSENT) return NAC_NONE;
+    if (i >= node->input_count || node->inputs[i] == NAC_ONNX_ABSENT || nac_lower_is_empty(lowering, i)) return NAC_NONE;
     return lowering->bindings[node->inputs[i]];
+}
+
+bool nac_lower_is_empty(const nac_lowering *lowering, int i) {
+    const nac_onnx_node *node = lowering->node;
+    return i < node->input_count && node->inputs[i] != NAC_ONNX_ABSENT && lowering->bindings[node->inputs[i]] == NAC_EMPTY;
 }
 
 nac_status nac_lower_input(nac_lowering *lowering, int i, int *value) {
@@ -28,9 +33,8 @@ nac_status nac_lower_input(nac_lowering *lowering, int i, int *value) {
     if (i >= node->input_count || node->inputs[i] == NAC_ONNX_ABSENT)
         return nac_lower_fail(lowering, NAC_MALFORMED, "input %d is missing", i);
     const int found = lowering->bindings[node->inputs[i]];
-    if (found == NAC_NONE) {
-        /* Two ways to be without a value: an initializer of no elements, and an output that its translator does not make. */
-        const char *why = lowering->model->initializers[node->inputs[i]] ? "has no elements" : "is an output that is not supported";
+    if (found < 0) {
+        const char *why = found == NAC_EMPTY ? "has no elements" : "is an output that is not supported";
         return nac_lower_fail(lowering, NAC_UNSUPPORTED, "input %d, tensor '%.100s', %s", i,
                               lowering->model->tensor_names[node->inputs[i]], why);
     }

@@ -121,7 +121,11 @@ static nac_status bind_image(walk *w, int batch, int height, int width) {
 /* A weight becomes a constant of the graph when the first node reads it. */
 static nac_status bind_initializer(walk *w, int tensor) {
     const nac_onnx_tensor *initializer = w->lowering.model->initializers[tensor];
-    if (!initializer || w->lowering.bindings[tensor] != NAC_NONE || initializer->count == 0) return NAC_OK;
+    if (!initializer || w->lowering.bindings[tensor] != NAC_NONE) return NAC_OK;
+    if (initializer->count == 0) {
+        w->lowering.bindings[tensor] = NAC_EMPTY;
+        return NAC_OK;
+    }
     return nac_lower_tensor(&w->lowering, initializer, w->lowering.model->tensor_names[tensor], &w->lowering.bindings[tensor]);
 }
 
@@ -171,7 +175,7 @@ static nac_status bind_logits(walk *w, int batch) {
     nac_error *error = w->lowering.error;
     const char *name = w->lowering.model->tensor_names[w->logits];
     const int value = w->lowering.bindings[w->logits];
-    if (value == NAC_NONE || graph->values[value].constant || graph->values[value].type != NAC_F32)
+    if (value < 0 || graph->values[value].constant || graph->values[value].type != NAC_F32)
         return nac_fail(error, NAC_UNSUPPORTED, "the model's output '%.100s' is not computed from the image", name);
     const nac_value v = graph->values[value];
     const nac_shape shape = nac_logical_shape(&v);

@@ -45,7 +45,7 @@ NAC_GRADIENT(MATMUL) {
     const bool transpose_a = forward.u.matmul.transpose_a, transpose_b = forward.u.matmul.transpose_b;
     const nac_shape as = graph->values[a].shape, bs = graph->values[b].shape;
     if (slot == 0 && !transpose_a) return emit_product(graph, forward.name, dy, false, b, !transpose_b, &as, dx, error);
-    if (as.rank != bs.rank) { /* a matrix b under a batch of a */
+    if (as.rank != bs.rank) { /* a constant matrix b under a batch of a */
         if (slot != 0) return nac_gradient_refused(graph, node, slot, error);
         nac_shape transposed = as;
         transposed.dims[as.rank - 2] = as.dims[as.rank - 1];

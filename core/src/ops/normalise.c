@@ -1,8 +1,86 @@
-/* normalise.c - LayerNormalization and InstanceNormalization (PyTorch's GroupNorm too comes as one), composed of operators that
- * have gradients. Their statistics belong to the image, so unlike batch normalisation they cannot be folded. */
+/* normalise.c - LayerNormalization, InstanceNormalization (PyTorch's GroupNorm too comes as one) and GroupNormalization. Their
+ * statistics belong to the image, so unlike batch normalisation they cannot be folded. Over the last dim, where the
+ * numbers are neighbours, it is one node; other axes are composed of operators that have gradients. */
 #include <string.h>
 
 #include "ops/common.h"
+
+/* Mean, and 1 / sqrt(variance + epsilon) with the biased variance of the centred numbers. */
+static double row_statistics(const float *x, int C, double epsilon, double *mean) {
+    double sum = 0, squares = 0;
+    for (int c = 0; c < C; ++c) sum += (double)x[c];
+    *mean = sum / C;
+    for (int c = 0; c < C; ++c) squares += ((double)x[c] - *mean) * ((double)x[c] - *mean);
+    return 1 / sqrt(squares / C + epsilon);
+}
+
+/* x [...,C], scale [C], bias [C] -> (x - mean) / sqrt(variance + epsilon) * scale + bias. */
+void nac_run_LAYER_NORM(const nac_graph *graph, const nac_node *node) {
+    const nac_shape *shape = &graph->values[node->output].shape;
+    const int C = shape->dims[shape->rank - 1], rows = (int)(nac_elements(shape) / (size_t)C);
+    const float *x = nac_data(graph, node->inputs[0]), *scale = nac_data(graph, node->inputs[1]), *bias = nac_data(graph, node->inputs[2]);
+    float *y = nac_data(graph, node->output);
+    for (int r = 0; r < rows; ++r, x += C, y += C) {
+        double mean;
+        const double factor = row_statistics(x, C, (double)node->u.layer_norm.epsilon, &mean);
+        for (int c = 0; c < C; ++c)
+            y[c] = nac_clamp((float)(((double)x[c] - mean) * factor * (double)scale[c] + (double)bias[c]), node->min, node->max);
+    }
+}
+
+/* With n = (x - mean) * factor and d = dy * scale: dx = factor * (d - mean(d) - n * mean(d * n)). The statistics are computed again:
+ * that costs less than keeping them. */
+void nac_run_LAYER_NORM_GRAD(const nac_graph *graph, const nac_node *node) {
+    const nac_shape *shape = &graph->values[node->output].shape;
+    const int C = shape->dims[shape->rank - 1], rows = (int)(nac_elements(shape) / (size_t)C);
+    const float *x = nac_data(graph, node->inputs[0]), *dy = nac_data(graph, node->inputs[1]), *scale = nac_data(graph, node->inputs[2]);
+    float *dx = nac_data(graph, node->output);
+    for (int r = 0; r < rows; ++r, x += C, dy += C, dx += C) {
+        double mean, sum = 0, product = 0;
+        const double factor = row_statistics(x, C, (double)node->u.layer_norm.epsilon, &mean);
+        for (int c = 0; c < C; ++c) {
+            const double d = (double)dy[c] * (double)scale[c];
+            sum += d;
+            product += d * ((double)x[c] - mean) * factor;
+        }
+        for (int c = 0; c < C; ++c) {
+            const double d = (double)dy[c] * (double)scale[c], n = ((double)x[c] - mean) * factor;
+            dx[c] = nac_clamp((float)(factor * (d - sum / C - n * product / C)), node->min, node->max);
+        }
+    }
+}
+
+NAC_GRADIENT(LAYER_NORM) {
+    if (slot != 0) return nac_gradient_refused(graph, node, slot, error);
+    const nac_node forward = graph->nodes[node];
+    const int x = forward.inputs[0];
+    const nac_shape shape = graph->values[x].shape;
+    nac_node gradient = nac_node_make(NAC_OP_LAYER_NORM_GRAD, forward.name);
+    gradient.u = forward.u;
+    return nac_graph_emit(graph, gradient, (const int[]){x, dy, forward.inputs[1]}, 3, NULL, &shape, graph->values[x].layout, dx, error);
+}
+
+/* ---- ONNX -------------------------------------------------------------------------------------- */
+
+/* A constant [C] of one number. */
+static nac_status filled(nac_lowering *lowering, int C, float number, int *value) {
+    float *numbers;
+    NAC_TRY(nac_lower_add_vector(lowering, C, value, &numbers));
+    for (int c = 0; c < C; ++c) numbers[c] = number;
+    return NAC_OK;
+}
+
+/* Over the last physical dim, without a scale or bias of its own. */
+static nac_status normalise_last(nac_lowering *lowering, int x, float epsilon, int *result) {
+    const nac_shape shape = lowering->graph->values[x].shape;
+    const nac_layout layout = lowering->graph->values[x].layout;
+    int inputs[3] = {x};
+    NAC_TRY(filled(lowering, shape.dims[shape.rank - 1], 1, &inputs[1]));
+    NAC_TRY(filled(lowering, shape.dims[shape.rank - 1], 0, &inputs[2]));
+    nac_node node = nac_node_make(NAC_OP_LAYER_NORM, NULL);
+    node.u.layer_norm.epsilon = epsilon;
+    return nac_lower_emit(lowering, node, inputs, 3, &shape, layout, result);
+}
 
 /* The mean over the physical `axes`, with dims 1 there. */
 static nac_status mean_over(nac_lowering *lowering, int x, const bool *axes, int *mean) {
@@ -22,6 +100,10 @@ static nac_status mean_over(nac_lowering *lowering, int x, const bool *axes, int
 
 /* (x - mean) / sqrt(variance + epsilon), the biased variance of the centred numbers. */
 static nac_status normalise(nac_lowering *lowering, int x, const bool *axes, float epsilon, int *result) {
+    const int last = lowering->graph->values[x].shape.rank - 1;
+    bool others = false;
+    for (int i = 0; i < last; ++i) others = others || axes[i];
+    if (axes[last] && !others) return normalise_last(lowering, x, epsilon, result);
     int mean, centred, variance, small;
     float *number;
     NAC_TRY(mean_over(lowering, x, axes, &mean));
@@ -77,9 +159,7 @@ nac_status nac_lower_LayerNormalization(nac_lowering *lowering) {
         }
         memcpy(numbers, value->data, (size_t)C * sizeof *numbers);
     }
-    bool axes[NAC_MAX_RANK] = {false};
-    axes[axis] = true;
-    NAC_TRY(normalise(lowering, x, axes, epsilon, &y));
+    NAC_TRY(normalise_last(lowering, x, epsilon, &y));
     NAC_TRY(nac_lower_affine(lowering, y, affine[0], affine[1], &y));
     NAC_TRY(nac_lower_reshape(lowering, y, &shape, &y));
     return nac_lower_bind(lowering, 0, y);
@@ -112,5 +192,46 @@ nac_status nac_lower_InstanceNormalization(nac_lowering *lowering) {
         NAC_TRY(nac_lower_reshape(lowering, vector, &channels, &vector));
         NAC_TRY(nac_lower_combine(lowering, i == 0 ? NAC_BINARY_MUL : NAC_BINARY_ADD, y, vector, &y));
     }
+    return nac_lower_bind(lowering, 0, y);
+}
+
+/* A scale or bias of GroupNormalization for every channel: opset 21 has one a channel, opset 18 one a group. */
+static nac_status spread_over_channels(nac_lowering *lowering, int input, int C, int groups, int *result) {
+    const char *what = input == 1 ? "scale" : "bias";
+    const float *given;
+    float *numbers;
+    int value;
+    NAC_TRY(nac_lower_input(lowering, input, &value));
+    const int each = lowering->model->opset < 21 ? C / groups : 1;
+    NAC_TRY(nac_lower_vector(lowering, value, what, C / each, &given));
+    NAC_TRY(nac_lower_add_vector(lowering, C, result, &numbers));
+    for (int c = 0; c < C; ++c) numbers[c] = given[c / each];
+    const nac_shape channels = nac_shape_make(3, (const int[]){C, 1, 1});
+    return nac_lower_reshape(lowering, *result, &channels, result);
+}
+
+/* X [N,C,H,W], scale, bias: over the channels of a group and all pixels. */
+nac_status nac_lower_GroupNormalization(nac_lowering *lowering) {
+    float epsilon;
+    int64_t groups;
+    int x, scale, bias, y;
+    NAC_TRY(nac_attribute_float(lowering, "epsilon", 1e-5f, &epsilon));
+    NAC_TRY(nac_attribute_int(lowering, "num_groups", 0, &groups));
+    NAC_TRY(nac_lower_float(lowering, 0, &x));
+    const nac_shape shape = nac_logical_shape(&lowering->graph->values[x]);
+    if (shape.rank != 4) return nac_lower_fail(lowering, NAC_UNSUPPORTED, "the input has rank %d; an image of rank 4 is needed", shape.rank);
+    const int C = shape.dims[1];
+    if (groups < 1 || groups > C || C % groups != 0)
+        return nac_lower_fail(lowering, NAC_MALFORMED, "%lld groups of %d channels", (long long)groups, C);
+    const int G = (int)groups, each = (int)(nac_elements(&shape) / (size_t)(shape.dims[0] * G));
+    const nac_shape grouped = nac_shape_make(3, (const int[]){shape.dims[0], G, each});
+    NAC_TRY(nac_as_row_major(lowering, x, &x));
+    NAC_TRY(nac_lower_reshape(lowering, x, &grouped, &x));
+    NAC_TRY(normalise_last(lowering, x, epsilon, &y));
+    NAC_TRY(nac_lower_reshape(lowering, y, &shape, &y));
+    NAC_TRY(spread_over_channels(lowering, 1, C, G, &scale));
+    NAC_TRY(spread_over_channels(lowering, 2, C, G, &bias));
+    NAC_TRY(nac_lower_combine(lowering, NAC_BINARY_MUL, y, scale, &y));
+    NAC_TRY(nac_lower_combine(lowering, NAC_BINARY_ADD, y, bias, &y));
     return nac_lower_bind(lowering, 0, y);
 }

@@ -16,11 +16,21 @@
     X(Constant)             \
     X(ConstantOfShape)      \
     X(Dropout)              \
-    X(Equal)                \
     X(Identity)             \
     X(Range)                \
     X(Shape)                \
     X(Size)                 \
+    /* logic.c: comparisons, choices, numbers put in place */ \
+    X(And)                  \
+    X(Equal)                \
+    X(Greater)              \
+    X(GreaterOrEqual)       \
+    X(Less)                 \
+    X(LessOrEqual)          \
+    X(Mod)                  \
+    X(Not)                  \
+    X(Or)                   \
+    X(ScatterND)            \
     X(Where)                \
     /* shape_ops.c, slice_ops.c, pad.c: the same numbers, elsewhere */ \
     X(Concat)               \
@@ -47,10 +57,12 @@
     X(Sum)                  \
     /* convolution.c */ \
     X(Conv)                 \
-    /* matmul.c: products of matrices */ \
+    /* einsum.c, matmul.c: products of matrices */ \
+    X(Einsum)               \
     X(Gemm)                 \
     X(MatMul)               \
     /* normalise.c: statistics of the image itself */ \
+    X(GroupNormalization)   \
     X(InstanceNormalization) \
     X(LayerNormalization)   \
     /* pool.c: windows over an image */ \
@@ -58,9 +70,15 @@
     X(GlobalAveragePool)    \
     X(GlobalMaxPool)        \
     X(MaxPool)              \
+    /* quantise.c: integers that stand for numbers */ \
+    X(DequantizeLinear)     \
+    X(QuantizeLinear)       \
     /* reduce.c: sums over axes */ \
+    X(ReduceL1)             \
+    X(ReduceL2)             \
     X(ReduceMean)           \
     X(ReduceSum)            \
+    X(ReduceSumSquare)      \
     /* softmax.c */ \
     X(LogSoftmax)           \
     X(Softmax)              \
@@ -70,6 +88,7 @@
     X(Elu)                  \
     X(Erf)                  \
     X(Exp)                  \
+    X(Gelu)                 \
     X(HardSigmoid)          \
     X(HardSwish)            \
     X(LeakyRelu)            \

@@ -21,6 +21,9 @@
  *   EXPAND         x                 any that x broadcasts to      expand: scale * x repeated
  *   SOFTMAX        x                 shape of x                    softmax: over one axis
  *   SOFTMAX_GRAD   y, dy             shape of y                    softmax: y * (dy - sum(y * dy))
+ *   LAYER_NORM     x, scale, bias    shape of x                    layer_norm: over the last dim C, biased variance + epsilon;
+ *                                                                  then scale [C] and bias [C]
+ *   LAYER_NORM_GRAD x, dy, scale     shape of x                    layer_norm, of the forward node
  *   RESHAPE        x                 same elements                 none; shares x's memory
  *   TRANSPOSE      x                 dims[perm[i]]                 transpose
  *   CONCAT         x0, x1, ...       joined along axis             concat
@@ -49,6 +52,8 @@
     X(EXPAND)          \
     X(SOFTMAX)         \
     X(SOFTMAX_GRAD)    \
+    X(LAYER_NORM)      \
+    X(LAYER_NORM_GRAD) \
     X(RESHAPE)         \
     X(TRANSPOSE)       \
     X(CONCAT)          \
@@ -81,13 +86,22 @@ typedef enum nac_op {
     X(NEG)                                                             \
     X(RECIPROCAL)                                                      \
     X(POW)          /* x^a */                                          \
-    X(SOFTPLUS)     /* log(1 + exp(x)) */
+    X(SOFTPLUS)     /* log(1 + exp(x)) */                              \
+    X(SWISH)        /* x sigmoid(x) */                                 \
+    X(GELU)         /* a x (1 + erf(x / sqrt(2))) */                   \
+    X(GELU_TANH)    /* a x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) */
 
 typedef enum nac_unary {
 #define X(name) NAC_UNARY_##name,
     NAC_UNARY_LIST(X)
 #undef X
 } nac_unary;
+
+enum {
+#define X(name) +1
+    NAC_UNARY_COUNT = 0 NAC_UNARY_LIST(X)
+#undef X
+};
 
 typedef enum nac_binary { NAC_BINARY_ADD, NAC_BINARY_SUB, NAC_BINARY_MUL, NAC_BINARY_DIV, NAC_BINARY_MAX, NAC_BINARY_MIN } nac_binary;
 

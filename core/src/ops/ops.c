@@ -7,6 +7,7 @@
 #define nac_gradient_MAX_POOL_GRAD NULL
 #define nac_gradient_AVERAGE_POOL_GRAD NULL
 #define nac_gradient_SOFTMAX_GRAD NULL
+#define nac_gradient_LAYER_NORM_GRAD NULL
 #define nac_gradient_LOGITS_GRAD NULL
 
 const nac_op_entry nac_ops[NAC_OP_COUNT] = {

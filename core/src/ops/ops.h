@@ -38,6 +38,7 @@ NAC_GRADIENT(AVERAGE_POOL);
 NAC_GRADIENT(REDUCE);
 NAC_GRADIENT(EXPAND);
 NAC_GRADIENT(SOFTMAX);
+NAC_GRADIENT(LAYER_NORM);
 NAC_GRADIENT(RESHAPE);
 NAC_GRADIENT(TRANSPOSE);
 NAC_GRADIENT(CONCAT);
@@ -46,12 +47,15 @@ NAC_GRADIENT(PAD);
 
 /* ---- Lowering from ONNX ------------------------------------------------------------------------ */
 
+/* Binding of a constant without elements, which no graph holds: exporters join such lists to others. */
+enum { NAC_EMPTY = -2 };
+
 /* One walk over the ONNX nodes with all sizes known. Each ONNX tensor is bound to a graph value; a tensor that depends on
  * constants alone becomes a constant, so Shape -> Gather -> Concat -> Reshape chains vanish on the way. */
 typedef struct nac_lowering {
     const nac_model *model;
     nac_graph *graph;
-    int *bindings;               /* [tensors of the model]: value, or NAC_NONE */
+    int *bindings;               /* [tensors of the model]: value, NAC_NONE or NAC_EMPTY */
     const bool *tapped;          /* [tensors of the model], or NULL: none */
     const nac_onnx_node *node;   /* the one being lowered */
     nac_error *error;
@@ -78,9 +82,10 @@ nac_status nac_lower_model(const nac_model *model, int batch, int height, int wi
 
 /* lower.c: the tools of a nac_lower. */
 
-/* Value of input i, NAC_NONE where it is absent or empty. Fails (MALFORMED) where a needed one is missing. */
+/* Value of input i. nac_lower_input fails where it is missing or without elements; nac_lower_optional gives NAC_NONE. */
 nac_status nac_lower_input(nac_lowering *lowering, int i, int *value);
 int nac_lower_optional(nac_lowering *lowering, int i);
+bool nac_lower_is_empty(const nac_lowering *lowering, int i);
 nac_status nac_lower_bind(nac_lowering *lowering, int output, int value);
 
 /* The constant's integers (I64, or F32 of whole numbers); NAC_UNSUPPORTED when it isn't a constant. */

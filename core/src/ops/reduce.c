@@ -1,4 +1,6 @@
 /* reduce.c - sums and means over axes, and their opposite, repetition. */
+#include <float.h>
+
 #include "ops/common.h"
 
 /* x -> the same with dims 1 at the axes: scale * sum. Every output element, or block of them along a last dim that is kept,
@@ -75,12 +77,24 @@ NAC_GRADIENT(EXPAND) {
 
 /* ---- ONNX -------------------------------------------------------------------------------------- */
 
+/* What is summed, and what becomes of the sum. */
+typedef enum reduction { SUM, MEAN, SQUARES, LENGTH, MAGNITUDES } reduction;
+
+/* The square root of a sum of squares. At 0, where its slope is infinite, the gradient is 0, as in PyTorch: a clamp far below any square
+ * that float32 holds stands in between. */
+static nac_status lower_root(nac_lowering *lowering, int sum, int *result) {
+    NAC_TRY(nac_lower_unary(lowering, NAC_UNARY_CLAMP, FLT_MIN, INFINITY, sum, &sum));
+    return nac_lower_unary(lowering, NAC_UNARY_SQRT, 0, 0, sum, result);
+}
+
 /* `axes` was an attribute before `input_since`, and has been input 1 from then on. */
-static nac_status lower_reduce(nac_lowering *lowering, int input_since, bool mean) {
+static nac_status lower_reduce(nac_lowering *lowering, int input_since, reduction kind) {
     nac_graph *graph = lowering->graph;
     int x, y, count = 0;
     int64_t axes[NAC_MAX_RANK], keep, noop;
     NAC_TRY(nac_lower_float(lowering, 0, &x));
+    if (kind == SQUARES || kind == LENGTH) NAC_TRY(nac_lower_unary(lowering, NAC_UNARY_POW, 2, 0, x, &x));
+    if (kind == MAGNITUDES) NAC_TRY(nac_lower_unary(lowering, NAC_UNARY_ABS, 0, 0, x, &x));
     NAC_TRY(nac_attribute_int(lowering, "keepdims", 1, &keep));
     NAC_TRY(nac_attribute_int(lowering, "noop_with_empty_axes", 0, &noop));
     if (lowering->model->opset < input_since) {
@@ -90,7 +104,10 @@ static nac_status lower_reduce(nac_lowering *lowering, int input_since, bool mea
         const int given = nac_lower_optional(lowering, 1);
         if (given != NAC_NONE) NAC_TRY(nac_lower_ints(lowering, given, "axes", axes, NAC_MAX_RANK, &count));
     }
-    if (count == 0 && noop) return nac_lower_bind(lowering, 0, x);
+    if (count == 0 && noop) {
+        if (kind == LENGTH) NAC_TRY(lower_root(lowering, x, &x));
+        return nac_lower_bind(lowering, 0, x);
+    }
 
     const nac_shape logical = nac_logical_shape(&graph->values[x]);
     const nac_layout layout = graph->values[x].layout;
@@ -114,8 +131,9 @@ static nac_status lower_reduce(nac_lowering *lowering, int input_since, bool mea
         shape.dims[axis] = 1;
         summands *= logical.dims[i];
     }
-    node.u.reduce.scale = mean ? (float)(1 / summands) : 1;
+    node.u.reduce.scale = kind == MEAN ? (float)(1 / summands) : 1;
     NAC_TRY(nac_lower_emit(lowering, node, &x, 1, &shape, layout, &y));
+    if (kind == LENGTH) NAC_TRY(lower_root(lowering, y, &y));
     if (!keep) {
         NAC_TRY(nac_as_row_major(lowering, y, &y));
         NAC_TRY(nac_lower_reshape(lowering, y, &dropped, &y));
@@ -123,5 +141,8 @@ static nac_status lower_reduce(nac_lowering *lowering, int input_since, bool mea
     return nac_lower_bind(lowering, 0, y);
 }
 
-nac_status nac_lower_ReduceMean(nac_lowering *lowering) { return lower_reduce(lowering, 18, true); }
-nac_status nac_lower_ReduceSum(nac_lowering *lowering) { return lower_reduce(lowering, 13, false); }
+nac_status nac_lower_ReduceL1(nac_lowering *lowering) { return lower_reduce(lowering, 18, MAGNITUDES); }
+nac_status nac_lower_ReduceL2(nac_lowering *lowering) { return lower_reduce(lowering, 18, LENGTH); }
+nac_status nac_lower_ReduceMean(nac_lowering *lowering) { return lower_reduce(lowering, 18, MEAN); }
+nac_status nac_lower_ReduceSum(nac_lowering *lowering) { return lower_reduce(lowering, 13, SUM); }
+nac_status nac_lower_ReduceSumSquare(nac_lowering *lowering) { return lower_reduce(lowering, 18, SQUARES); }

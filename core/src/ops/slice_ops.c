@@ -61,15 +61,17 @@ nac_status nac_lower_pick(nac_lowering *lowering, int x, int axis, const int *po
     return NAC_OK;
 }
 
-static nac_status concat(nac_lowering *lowering, int *inputs, int count) {
+static nac_status concat(nac_lowering *lowering, int *inputs, int given_count) {
     int64_t given;
-    int axis, y;
+    int axis, y, count = 0;
     nac_layout layout = NAC_ROW_MAJOR;
-    for (int i = 0; i < count; ++i) {
-        NAC_TRY(nac_lower_input(lowering, i, &inputs[i]));
+    for (int i = 0; i < given_count; ++i) {
+        if (nac_lower_is_empty(lowering, i)) continue;
+        NAC_TRY(nac_lower_input(lowering, i, &inputs[count]));
         /* One image that lies channels-last is enough: what meets it will be an image, too. */
-        if (lowering->graph->values[inputs[i]].layout == NAC_CHANNELS_LAST) layout = NAC_CHANNELS_LAST;
+        if (lowering->graph->values[inputs[count++]].layout == NAC_CHANNELS_LAST) layout = NAC_CHANNELS_LAST;
     }
+    if (count == 0) return nac_lower_fail(lowering, NAC_UNSUPPORTED, "what is joined has no elements");
     for (int i = 0; i < count && layout == NAC_CHANNELS_LAST; ++i) NAC_TRY(nac_as_channels_last(lowering, inputs[i], &inputs[i]));
     NAC_TRY(nac_attribute_int(lowering, "axis", INT64_MAX, &given));
     NAC_TRY(nac_lower_axis(lowering, given, lowering->graph->values[inputs[0]].shape.rank, &axis));
@@ -186,6 +188,10 @@ nac_status nac_lower_Slice(nac_lowering *lowering) {
         const int64_t start = limit(slice.starts[i] < 0 ? slice.starts[i] + size : slice.starts[i], low + (step < 0), high);
         const int64_t end = limit(slice.ends[i] < 0 ? slice.ends[i] + size : slice.ends[i], low, high);
         const int64_t length = step > 0 ? (end - start + step - 1) / step : (start - end - step - 1) / -step;
+        if (length < 1 && v.constant && lowering->node->output_count == 1 && lowering->node->outputs[0] != NAC_ONNX_ABSENT) {
+            lowering->bindings[lowering->node->outputs[0]] = NAC_EMPTY;
+            return NAC_OK;
+        }
         if (length < 1) return nac_lower_fail(lowering, NAC_UNSUPPORTED, "nothing is left of axis %d (size %lld)", axis, (long long)size);
         const int physical = nac_physical_axis(v.layout, axis);
         node.u.slice.starts[physical] = (int)start;

@@ -1,5 +1,6 @@
 /* unary.c - functions of one number, and their derivatives. */
 #include <float.h>
+#include <string.h>
 
 #include "ops/common.h"
 
@@ -13,6 +14,12 @@ static double sigmoid(double x) {
 static double softplus(double x) { return (x > 0 ? x : 0) + log1p(exp(-fabs(x))); }
 
 #define TWO_OVER_SQRT_PI 1.12837916709551257390
+#define SQRT_TWO_OVER_PI 0.79788456080286535588
+#define SQRT_HALF 0.70710678118654752440
+
+/* What GELU_TANH takes the hyperbolic tangent of, and its derivative. */
+static double gelu_argument(double x) { return SQRT_TWO_OVER_PI * (x + 0.044715 * x * x * x); }
+static double gelu_argument_slope(double x) { return SQRT_TWO_OVER_PI * (1 + 3 * 0.044715 * x * x); }
 
 /* One loop a kind, so that the choice stands outside of it: `x` is the element, `formula` the result. */
 #define LOOP(formula)                                     \
@@ -49,6 +56,9 @@ void nac_run_UNARY(const nac_graph *graph, const nac_node *node) {
         }
         LOOP(pow((double)x, (double)a));
     case NAC_UNARY_SOFTPLUS: LOOP(softplus((double)x));
+    case NAC_UNARY_SWISH: LOOP((double)x * sigmoid((double)x));
+    case NAC_UNARY_GELU: LOOP((double)a * (double)x * (1 + erf((double)x * SQRT_HALF)));
+    case NAC_UNARY_GELU_TANH: LOOP((double)a * (double)x * (1 + tanh(gelu_argument((double)x))));
     }
 }
 #undef LOOP
@@ -75,6 +85,14 @@ static double sigmoid_slope(double x) {
 static double tanh_slope(double x) {
     const double t = tanh(x);
     return 1 - t * t;
+}
+
+static double swish_slope(double x) { return sigmoid(x) + x * sigmoid_slope(x); }
+
+static double gelu_slope(double x) { return 1 + erf(x * SQRT_HALF) + x * SQRT_TWO_OVER_PI * exp(-x * x / 2); }
+
+static double gelu_tanh_slope(double x) {
+    return 1 + tanh(gelu_argument(x)) + x * tanh_slope(gelu_argument(x)) * gelu_argument_slope(x);
 }
 
 /* x, dy -> dy * f'(x). At a kink PyTorch's one-sided choice, except that a clamp has slope 0 at its bounds. */
@@ -107,6 +125,9 @@ void nac_run_UNARY_GRAD(const nac_graph *graph, const nac_node *node) {
         }
         LOOP_DOUBLE((double)a * pow(x, (double)a - 1));
     case NAC_UNARY_SOFTPLUS: LOOP_DOUBLE(sigmoid(x));
+    case NAC_UNARY_SWISH: LOOP_DOUBLE(swish_slope(x));
+    case NAC_UNARY_GELU: LOOP_DOUBLE((double)a * gelu_slope(x));
+    case NAC_UNARY_GELU_TANH: LOOP_DOUBLE((double)a * gelu_tanh_slope(x));
     }
 }
 #undef LOOP
@@ -173,6 +194,15 @@ nac_status nac_lower_Abs(nac_lowering *lowering) { return lower(lowering, NAC_UN
 nac_status nac_lower_Neg(nac_lowering *lowering) { return lower(lowering, NAC_UNARY_NEG, 0, 0); }
 nac_status nac_lower_Reciprocal(nac_lowering *lowering) { return lower(lowering, NAC_UNARY_RECIPROCAL, 0, 0); }
 nac_status nac_lower_Softplus(nac_lowering *lowering) { return lower(lowering, NAC_UNARY_SOFTPLUS, 0, 0); }
+
+nac_status nac_lower_Gelu(nac_lowering *lowering) {
+    const char *approximate;
+    size_t length;
+    NAC_TRY(nac_attribute_string(lowering, "approximate", &approximate, &length));
+    if (length == 0 || strcmp(approximate, "none") == 0) return lower(lowering, NAC_UNARY_GELU, 0.5f, 0);
+    if (strcmp(approximate, "tanh") == 0) return lower(lowering, NAC_UNARY_GELU_TANH, 0.5f, 0);
+    return nac_lower_fail(lowering, NAC_MALFORMED, "approximate is '%.20s'", approximate);
+}
 
 static nac_status lower_with_alpha(nac_lowering *lowering, nac_unary kind, float otherwise) {
     float alpha;

@@ -1,0 +1,130 @@
+/* quantise.c - QuantizeLinear and DequantizeLinear: models whose weights, or also activations, are kept as integers.
+ *
+ * Constants are turned to float32 when the model is loaded: (q - zero point) * scale, exactly as the file says.
+ * On activations the rounding is left out: between the pair runs x / scale + zero point, clamped to the integer type's range, which keeps the
+ * ReLU that quantisers express by it. So logits differ from an integer runtime's by its rounding, and the gradient is the one that
+ * quantisation-aware training uses (straight through, 0 where the clamp holds). Fusion melts most pairs into a clamp
+ * of the convolution in front. */
+#include <math.h>
+
+#include "ops/common.h"
+
+/* What a scale (and zero point) belongs to: one of each, or one for each index of an axis. */
+typedef struct quantisation {
+    int axis; /* of ONNX's order; NAC_NONE: one for all */
+    int count;
+    const float *scales;
+    const int64_t *zeros; /* NULL: all 0 */
+} quantisation;
+
+static nac_status read_quantisation(nac_lowering *lowering, const nac_shape *shape, quantisation *q) {
+    int scale, zero = nac_lower_optional(lowering, 2);
+    int64_t axis, block;
+    NAC_TRY(nac_lower_constant(lowering, 1, &scale));
+    NAC_TRY(nac_attribute_int(lowering, "axis", 1, &axis));
+    NAC_TRY(nac_attribute_int(lowering, "block_size", 0, &block));
+    const nac_value *scales = &lowering->graph->values[scale];
+    if (block != 0 || scales->type != NAC_F32 || scales->shape.rank > 1)
+        return nac_lower_fail(lowering, NAC_UNSUPPORTED, "scales in blocks; one a tensor or one a channel is supported");
+    *q = (quantisation){.axis = NAC_NONE, .count = (int)nac_elements(&scales->shape), .scales = scales->data};
+    if (q->count > 1) {
+        NAC_TRY(nac_lower_axis(lowering, axis, shape->rank, &q->axis));
+        if (shape->dims[q->axis] != q->count)
+            return nac_lower_fail(lowering, NAC_MALFORMED, "%d scales for axis %d of size %d", q->count, q->axis, shape->dims[q->axis]);
+    }
+    for (int i = 0; i < q->count; ++i)
+        if (!(q->scales[i] > 0 && isfinite(q->scales[i])))
+            return nac_lower_fail(lowering, NAC_MALFORMED, "a scale of %g", (double)q->scales[i]);
+    if (zero == NAC_NONE) return NAC_OK;
+    const nac_value *zeros = &lowering->graph->values[zero];
+    if (!zeros->constant || zeros->type != NAC_I64 || (int)nac_elements(&zeros->shape) != q->count)
+        return nac_lower_fail(lowering, NAC_UNSUPPORTED, "the zero point must be %d constant integers", q->count);
+    q->zeros = zeros->data;
+    return NAC_OK;
+}
+
+/* (q - zero) * scale of a constant. */
+static nac_status dequantise_constant(nac_lowering *lowering, int x, const quantisation *q, int *result) {
+    NAC_TRY(nac_as_row_major(lowering, x, &x));
+    nac_graph *graph = lowering->graph;
+    const nac_shape shape = graph->values[x].shape;
+    NAC_TRY(nac_graph_add_constant(graph, NULL, NAC_F32, &shape, NAC_ROW_MAJOR, result, lowering->error));
+    size_t inner = 1;
+    for (int i = q->axis + 1; q->axis != NAC_NONE && i < shape.rank; ++i) inner *= (size_t)shape.dims[i];
+    float *y = graph->values[*result].data;
+    for (size_t i = 0, count = nac_elements(&shape); i < count; ++i) {
+        const size_t c = q->axis == NAC_NONE ? 0 : i / inner % (size_t)q->count;
+        const double number = nac_number_at(&graph->values[x], (int)i);
+        y[i] = (float)((number - (q->zeros ? (double)q->zeros[c] : 0)) * (double)q->scales[c]);
+    }
+    return NAC_OK;
+}
+
+/* A factor and a summand for each index of the axis, as constants that broadcast against x. */
+static nac_status scale_and_shift(nac_lowering *lowering, int x, const quantisation *q, bool dequantise, int *result) {
+    nac_shape shape = {.rank = 0};
+    if (q->axis != NAC_NONE) {
+        shape.rank = nac_logical_shape(&lowering->graph->values[x]).rank - q->axis;
+        for (int i = 0; i < shape.rank; ++i) shape.dims[i] = i == 0 ? q->count : 1;
+    }
+    int factor, summand;
+    NAC_TRY(nac_graph_add_constant(lowering->graph, NULL, NAC_F32, &shape, NAC_ROW_MAJOR, &factor, lowering->error));
+    NAC_TRY(nac_graph_add_constant(lowering->graph, NULL, NAC_F32, &shape, NAC_ROW_MAJOR, &summand, lowering->error));
+    float *factors = nac_data(lowering->graph, factor), *summands = nac_data(lowering->graph, summand);
+    for (int i = 0; i < q->count; ++i) {
+        const double scale = (double)q->scales[i], zero = q->zeros ? (double)q->zeros[i] : 0;
+        factors[i] = (float)(dequantise ? scale : 1 / scale);
+        summands[i] = (float)(dequantise ? -zero * scale : zero);
+    }
+    NAC_TRY(nac_lower_combine(lowering, NAC_BINARY_MUL, x, factor, &x));
+    return nac_lower_combine(lowering, NAC_BINARY_ADD, x, summand, result);
+}
+
+/* The integers that a tensor's type holds. The type is its zero point's, uint8 without one; a graph knows only int64. */
+static nac_status integer_range(nac_lowering *lowering, float *min, float *max) {
+    const nac_model *model = lowering->model;
+    const nac_onnx_node *node = lowering->node;
+    const int zero = node->input_count > 2 ? node->inputs[2] : NAC_ONNX_ABSENT;
+    int type = 2;
+    if (zero != NAC_ONNX_ABSENT) {
+        const nac_onnx_tensor *tensor = model->initializers[zero];
+        for (int n = 0; n < model->node_count && !tensor; ++n) {
+            const nac_onnx_node *made = &model->nodes[n];
+            if (made->output_count == 1 && made->outputs[0] == zero && made->attribute_count == 1 && made->attributes[0].kind == NAC_ATTRIBUTE_TENSOR)
+                tensor = &made->attributes[0].tensor;
+        }
+        if (!tensor) return nac_lower_fail(lowering, NAC_UNSUPPORTED, "the zero point is neither an initializer nor a Constant");
+        type = tensor->data_type;
+    }
+    switch (type) { /* TensorProto.DataType */
+    case 2: *min = 0, *max = 255; return NAC_OK;
+    case 3: *min = -128, *max = 127; return NAC_OK;
+    case 4: *min = 0, *max = 65535; return NAC_OK;
+    case 5: *min = -32768, *max = 32767; return NAC_OK;
+    default: return nac_lower_fail(lowering, NAC_UNSUPPORTED, "quantising to data type %d; 8 and 16 bit integers are supported", type);
+    }
+}
+
+nac_status nac_lower_QuantizeLinear(nac_lowering *lowering) {
+    int x, y;
+    float min, max;
+    quantisation q;
+    NAC_TRY(nac_lower_float(lowering, 0, &x));
+    const nac_shape shape = nac_logical_shape(&lowering->graph->values[x]);
+    NAC_TRY(read_quantisation(lowering, &shape, &q));
+    NAC_TRY(integer_range(lowering, &min, &max));
+    NAC_TRY(scale_and_shift(lowering, x, &q, false, &y));
+    NAC_TRY(nac_lower_unary(lowering, NAC_UNARY_CLAMP, min, max, y, &y));
+    return nac_lower_bind(lowering, 0, y);
+}
+
+nac_status nac_lower_DequantizeLinear(nac_lowering *lowering) {
+    int x, y;
+    quantisation q;
+    NAC_TRY(nac_lower_input(lowering, 0, &x));
+    const nac_shape shape = nac_logical_shape(&lowering->graph->values[x]);
+    NAC_TRY(read_quantisation(lowering, &shape, &q));
+    if (lowering->graph->values[x].constant) NAC_TRY(dequantise_constant(lowering, x, &q, &y));
+    else NAC_TRY(scale_and_shift(lowering, x, &q, true, &y));
+    return nac_lower_bind(lowering, 0, y);
+}

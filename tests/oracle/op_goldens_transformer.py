@@ -1,0 +1,207 @@
+"""The part of op_goldens.py that transformers and quantised models are made of."""
+
+import math
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from op_case import case, floats, ints, refuse, t, weights
+
+ROWS = [2, 15, 6]
+rows = lambda net: net("Reshape", "x", ints(*ROWS))
+GAMMA, BETA = weights(6) + 1, weights(6)
+
+# ---- Layer normalisation as exporters decompose it -------------------------------------------------
+
+
+def composed_norm(divide, square, epsilon=np.float32(1e-5)):
+    def build(net):
+        x = rows(net)
+        centred = net("Sub", x, net("ReduceMean", x, axes=[-1]))
+        squared = net("Mul", centred, centred) if square == "Mul" else net("Pow", centred, np.float32(2))
+        variance = net("Add", epsilon, net("ReduceMean", squared, axes=[-1]))
+        if divide == "Div":
+            y = net("Div", centred, net("Sqrt", variance))
+        elif divide == "Reciprocal":
+            y = net("Mul", net("Reciprocal", net("Sqrt", variance)), centred)
+        else:
+            y = net("Mul", centred, net("Pow", variance, np.float32(-0.5)))
+        return net("Add", net("Mul", y, GAMMA), BETA)
+
+    return build
+
+
+for divide in ("Div", "Reciprocal", "Pow"):
+    for square in ("Mul", "Pow"):
+        case(f"norm_{divide.lower()}_{square.lower()}", composed_norm(divide, square), lambda x: F.layer_norm(x.reshape(ROWS), (6,), t(GAMMA), t(BETA)))
+
+
+def shared_norm(net):
+    """The centred numbers have a reader outside of the norm, so that it cannot be one node."""
+    x = rows(net)
+    centred = net("Sub", x, net("ReduceMean", x, axes=[-1]))
+    y = net("Div", centred, net("Sqrt", net("Add", net("ReduceMean", net("Pow", centred, np.float32(2)), axes=[-1]), np.float32(1e-5))))
+    return net("Add", y, net("Tanh", centred))
+
+
+case("norm_shared", shared_norm, lambda x: F.layer_norm(x.reshape(ROWS), (6,)) + torch.tanh(x.reshape(ROWS) - x.reshape(ROWS).mean(-1, keepdim=True)))
+# ConvNeXt's: over the channels of an image
+case("norm_of_channels", lambda net: net("Transpose", net("LayerNormalization", net("Transpose", "x", perm=[0, 2, 3, 1]), GAMMA[:3], BETA[:3]), perm=[0, 3, 1, 2]),
+     lambda x: F.layer_norm(x.permute(0, 2, 3, 1), (3,), t(GAMMA[:3]), t(BETA[:3])).permute(0, 3, 1, 2), 17)
+WIDE = weights(4, 3, 1, 1)
+case("group_norm_18", lambda net: net("GroupNormalization", net("Conv", "x", WIDE), floats(1, 2), floats(0.5, -1), num_groups=2),
+     lambda x: F.group_norm(F.conv2d(x, t(WIDE)), 2, t([1, 1, 2, 2]), t([0.5, 0.5, -1, -1])), 18)
+case("group_norm_21", lambda net: net("GroupNormalization", net("Conv", "x", WIDE), floats(1, 2, 3, 4), floats(0.5, -1, 0, 1), num_groups=2, epsilon=0.1),
+     lambda x: F.group_norm(F.conv2d(x, t(WIDE)), 2, t([1, 2, 3, 4]), t([0.5, -1, 0, 1]), eps=0.1), 21)
+refuse("group_norm_uneven", lambda net: net("GroupNormalization", "x", floats(1, 2), floats(1, 2), num_groups=2), 18)
+
+# ---- Functions that are written as many operators --------------------------------------------------
+
+ROOT, TANH_GELU = np.float32(math.sqrt(2)), lambda x: F.gelu(x, approximate="tanh")
+case("gelu_20", lambda net: net("Gelu", "x"), F.gelu, 20)
+case("gelu_20_tanh", lambda net: net("Gelu", "x", approximate="tanh"), TANH_GELU, 20)
+refuse("gelu_of_another_kind", lambda net: net("Gelu", "x", approximate="sigmoid"), 20)
+gate = lambda net, x: net("Add", net("Erf", net("Mul", x, np.float32(1) / ROOT)), np.float32(1))
+case("gelu_half_first", lambda net: net("Mul", net("Mul", "x", np.float32(0.5)), gate(net, "x")), F.gelu)
+case("gelu_half_inside", lambda net: net("Mul", net("Mul", gate(net, "x"), np.float32(0.5)), "x"), F.gelu)
+# erf(x / 2) has the form, but it is another function
+case("not_gelu", lambda net: net("Mul", "x", net("Add", net("Erf", net("Div", "x", np.float32(2))), np.float32(1))), lambda x: x * (1 + torch.erf(x / 2)))
+
+
+def tanh_gelu(net):
+    inner = net("Mul", net("Add", "x", net("Mul", net("Pow", "x", np.float32(3)), np.float32(0.044715))), np.float32(math.sqrt(2 / math.pi)))
+    return net("Mul", net("Mul", "x", np.float32(0.5)), net("Add", net("Tanh", inner), np.float32(1)))
+
+
+case("gelu_tanh_composed", tanh_gelu, TANH_GELU)
+case("swish_gate_first", lambda net: net("Mul", net("Sigmoid", "x"), "x"), F.silu)
+case("hard_swish_gate", lambda net: net("Mul", "x", net("HardSigmoid", "x", alpha=1 / 6, beta=0.5)), F.hardswish)
+case("not_swish", lambda net: net("Mul", "x", net("Sigmoid", net("Neg", "x"))), lambda x: x * torch.sigmoid(-x))
+
+# ---- Attention ---------------------------------------------------------------------------------------
+
+MIX = weights(6, 4)
+
+
+def einsum(name, equation):
+    """Of x and tanh(x)."""
+    case(f"einsum_{name}", lambda net: net("Einsum", "x", net("Tanh", "x"), equation=equation), lambda x: torch.einsum(equation, x, torch.tanh(x)))
+
+
+einsum("scores", "nchw,ncvw->nchv")
+einsum("values", "nchw,nchv->ncwv")
+einsum("spaces", " n c h w , n c v w -> n c h v ")
+einsum("turned_result", "nchw,nchv->nwcv")
+einsum("several_axes", "nchw,nkhv->nckwv")
+einsum("axes_of_one_operand", "nchw,nvhk->nc")
+einsum("outer", "nchw,nxyz->nc")
+case("einsum_weights", lambda net: net("Einsum", "x", MIX, equation="nchw,wk->nkch"), lambda x: torch.einsum("nchw,wk->nkch", x, t(MIX)))
+case("einsum_one", lambda net: net("Einsum", "x", equation="nchw->nwc"), lambda x: torch.einsum("nchw->nwc", x))
+case("einsum_alphabetical", lambda net: net("Transpose", net("Einsum", "x", equation="nwhc"), perm=[2, 0, 1, 3]), lambda x: torch.einsum("nwhc", x).permute(2, 0, 1, 3))
+refuse("einsum_ellipsis", lambda net: net("Einsum", "x", "x", equation="n...,n...->n..."))
+refuse("einsum_diagonal", lambda net: net("Einsum", "x", equation="nchh->nc"))
+refuse("einsum_of_other_sizes", lambda net: net("Einsum", "x", "x", equation="nchw,nwch->nw"))
+refuse("einsum_of_no_operand", lambda net: net("Einsum", "x", equation="nchw->nk"))
+refuse("einsum_of_other_rank", lambda net: net("Einsum", "x", "x", equation="nchw,nch->nw"))
+
+
+def attention(net):
+    """Two heads of three features, keys transposed by themselves, an additive mask."""
+    heads = net("Transpose", net("Reshape", "x", ints(2, 15, 2, 3)), perm=[0, 2, 1, 3])
+    keys = net("Transpose", net("Tanh", heads), perm=[0, 1, 3, 2])
+    scores = net("Add", net("MatMul", heads, keys), np.where(np.eye(15) > 0, -np.inf, 0).astype(np.float32))
+    y = net("MatMul", net("Softmax", scores, axis=-1), heads)
+    return net("Reshape", net("Transpose", y, perm=[0, 2, 1, 3]), ints(2, 15, 6))
+
+
+def attention_formula(x):
+    heads = x.reshape(2, 15, 2, 3).transpose(1, 2)
+    scores = heads @ torch.tanh(heads).transpose(2, 3) + t(np.where(np.eye(15) > 0, -np.inf, 0))
+    return (torch.softmax(scores, -1) @ heads).transpose(1, 2)
+
+
+case("attention_of_heads", attention, attention_formula)
+case("matmul_shared_dynamic_matrix", lambda net: net("MatMul", "x", net("Reshape", net("ReduceMean", "x", axes=[0, 1, 2]), ints(6, 1))),
+     lambda x: x @ x.mean((0, 1, 2)).reshape(6, 1))
+
+# cosine attention: F.normalize
+case("normalise_length", lambda net: net("Div", "x", net("Clip", net("ReduceL2", "x", axes=[-1]), np.float32(1e-12))), lambda x: F.normalize(x, dim=-1))
+case("reduce_l2", lambda net: net("ReduceL2", "x", axes=[1], keepdims=0), lambda x: x.norm(dim=1))
+case("reduce_l2_18", lambda net: net("ReduceL2", "x", ints(2, 3)), lambda x: x.flatten(2).norm(dim=2), 18)
+case("reduce_l2_of_zeros", lambda net: net("Add", "x", net("ReduceL2", net("Mul", "x", np.float32(0)), axes=[-1])), lambda x: x + (x * 0).norm(dim=-1, keepdim=True))
+case("reduce_l1", lambda net: net("ReduceL1", "x", axes=[2], keepdims=0), lambda x: x.abs().sum(2))
+case("reduce_sum_square", lambda net: net("ReduceSumSquare", "x", axes=[1, 3]), lambda x: (x * x).sum((1, 3)))
+
+# ---- Masks ---------------------------------------------------------------------------------------------
+
+EVEN = np.array([True, False, True, False, True, False])
+chosen = t(EVEN) != 0
+case("where_computed", lambda net: net("Where", EVEN, "x", net("Tanh", "x")), lambda x: torch.where(chosen, x, torch.tanh(x)))
+case("where_constant_first", lambda net: net("Where", EVEN, np.float32(2), "x"), lambda x: torch.where(chosen, t(2), x))
+case("where_masked", lambda net: net("Mul", net("Softmax", net("Where", EVEN, "x", np.float32(-np.inf)), axis=-1), floats(3)),
+     lambda x: 3 * torch.softmax(torch.where(chosen, x, t(-np.inf)), -1))
+refuse("where_of_computed", lambda net: net("Where", net("Greater", "x", np.float32(0)), "x", np.float32(0)))
+
+
+def mask(net):
+    """A window's mask as Swin computes it: zeros, parts of which are overwritten, compared with each other."""
+    plane = net("ConstantOfShape", ints(5, 6))
+    for value, (rows_, columns) in enumerate([(slice(0, 3), slice(4, 6)), (slice(3, 5), slice(0, 4))], 1):
+        places = np.stack(np.meshgrid(np.arange(5)[rows_], np.arange(6)[columns], indexing="ij"), -1).astype(np.int64)
+        plane = net("ScatterND", plane, places - [0, 6], np.full(places.shape[:2], value, np.float32))
+    same = net("Not", net("Equal", plane, np.float32(0)))
+    return net("Add", "x", net("Where", same, np.float32(-100), plane))
+
+
+def mask_formula(x):
+    plane = torch.zeros(5, 6, dtype=torch.float64)
+    plane[0:3, 4:6], plane[3:5, 0:4] = -100, -100
+    return x + plane
+
+
+case("mask", mask, mask_formula)
+case("scatter_rows", lambda net: net("Mul", "x", net("ScatterND", np.ones((5, 6), np.float32), ints(-1, 1).reshape(2, 1), weights(2, 6) * 0 + 3)),
+     lambda x: x * t([[1] * 6, [3] * 6, [1] * 6, [1] * 6, [3] * 6]))
+refuse("scatter_outside", lambda net: net("Mul", "x", net("ScatterND", np.ones((5, 6), np.float32), ints(5, 0).reshape(1, 2), floats(1))))
+refuse("scatter_sum", lambda net: net("Mul", "x", net("ScatterND", np.ones((5, 6), np.float32), ints(0, 0).reshape(1, 2), floats(1), reduction="add")), 16)
+COUNT, HALF = np.arange(6, dtype=np.float32), np.float32(2.5)
+for op, formula in {"Greater": COUNT > HALF, "GreaterOrEqual": COUNT >= 3, "Less": COUNT < HALF, "LessOrEqual": COUNT <= 3}.items():
+    bound = np.float32(3) if "Or" in op else HALF
+    case(op.lower(), lambda net: net("Mul", "x", net("Cast", net(op, COUNT, bound), to=1)), lambda x: x * t(formula))
+case("and_or", lambda net: net("Mul", "x", net("Cast", net("Or", net("And", EVEN, COUNT > 1), COUNT == 5), to=1)), lambda x: x * t([0, 0, 1, 0, 1, 1]))
+case("mod", lambda net: net("Mul", "x", net("Cast", net("Mod", ints(7, -7, 7, -7, 6, 0), ints(3, 3, -3, -3, 3, 3)), to=1)), lambda x: x * t([1, 2, -2, -1, 0, 0]))
+case("mod_of_c", lambda net: net("Mul", "x", net("Cast", net("Mod", ints(7, -7, 7, -7, 6, 0), ints(3, 3, -3, -3, 3, 3), fmod=1), to=1)), lambda x: x * t([1, -1, 1, -1, 0, 0]))
+refuse("mod_by_zero", lambda net: net("Reshape", "x", net("Mod", ints(2, 90), ints(0))))
+# a shape joined to the rest of one that has no more dimensions
+case("concat_empty", lambda net: net("Reshape", "x", net("Concat", ints(2, -1), net("Slice", net("Shape", "x"), ints(4), ints(9), ints(0)), axis=0)), lambda x: x)
+
+# ---- Integers that stand for numbers -------------------------------------------------------------------
+
+Q, QS = np.array([-128, -3, 0, 127, 5, -77, 31, 2, 90, -1, 64, -64], np.int8).reshape(4, 3, 1, 1), floats(0.02, 0.01, 0.03, 0.005)
+case("dequantise_weights", lambda net: net("Conv", "x", net("DequantizeLinear", Q, np.float32(0.02), np.int8(3))), lambda x: F.conv2d(x, (t(Q) - 3) * t(np.float32(0.02))))
+case("dequantise_channels",
+     lambda net: net("Conv", "x", net("DequantizeLinear", Q, QS, np.array([1, 0, -2, 4], np.int8), axis=0), net("DequantizeLinear", np.array([7, -9, 100, 0], np.int32), np.float32(0.01))),
+     lambda x: F.conv2d(x, (t(Q) - t([1, 0, -2, 4]).reshape(4, 1, 1, 1)) * t(QS).reshape(4, 1, 1, 1), t([7, -9, 100, 0]) * t(np.float32(0.01))))
+
+
+def fake(x, scale, zero, low, high):
+    """Without the rounding."""
+    scale = t(np.asarray(scale, np.float32))
+    return torch.minimum(torch.maximum(x, (low - zero) * scale), (high - zero) * scale)
+
+
+def pair(net, x, scale, zero, **attributes):
+    return net("DequantizeLinear", net("QuantizeLinear", x, np.asarray(scale, np.float32), zero, **attributes), np.asarray(scale, np.float32), zero, **attributes)
+
+
+case("quantise", lambda net: pair(net, "x", 0.01, np.uint8(100)), lambda x: fake(x, 0.01, 100, 0, 255))
+case("quantise_int8", lambda net: pair(net, "x", 0.0125, np.int8(-10)), lambda x: fake(x, 0.0125, -10, -128, 127))
+case("quantise_relu", lambda net: pair(net, net("Conv", "x", WIDE), 0.004, np.uint8(0)), lambda x: fake(F.conv2d(x, t(WIDE)), 0.004, 0, 0, 255))
+case("quantise_channels", lambda net: pair(net, "x", [0.01, 0.02, 0.005], np.array([128, 0, 255], np.uint8), axis=1),
+     lambda x: fake(x, np.float32([0.01, 0.02, 0.005]).reshape(3, 1, 1), t([128, 0, 255]).reshape(3, 1, 1), 0, 255))
+case("quantise_pool", lambda net: net("DequantizeLinear", net("MaxPool", net("QuantizeLinear", "x", np.float32(0.01), np.uint8(100)), kernel_shape=[2, 2]), np.float32(0.02), np.uint8(90)),
+     lambda x: ((F.max_pool2d(fake(x, 0.01, 100, 0, 255), 2, 1) / t(np.float32(0.01)) + 100) - 90) * t(np.float32(0.02)))
+refuse("quantise_to_float8", lambda net: net("QuantizeLinear", "x", np.float32(0.01), np.int64(1)))
+refuse("quantise_in_blocks", lambda net: net("Conv", "x", net("DequantizeLinear", Q, np.float32(0.01), np.int8(0), block_size=3)), 21)
+refuse("quantise_by_nothing", lambda net: net("QuantizeLinear", "x", np.float32(0), np.int8(1)))
