@@ -332,10 +332,48 @@ test('compare ranks models by coverage, over correctly classified images where c
     assert.ok(coverage > 0 && coverage < 1);
     assert.equal(images, Math.round(accuracy * 24));
   }
+  const shifted = await nac('compare', '--id', file('id'), file('tiny.onnx'), file('other.onnx'), '--accuracy-on', file('shifted'), '--preset', file('preset.json'), '--alpha', '10', '--fill', '2', '--json');
+  assert.equal(shifted.code, 0, shifted.stderr);
+  assert.equal(shifted.json.shifted.images, 4);
+  const [first, second] = shifted.json.models;
+  assert.deepEqual(shifted.json.models.map(({ coverage }) => coverage), json.models.map(({ coverage }) => coverage));
+  const expected = Math.sign(first.shiftedAccuracy - second.shiftedAccuracy) || null;
+  assert.equal(shifted.json.spearman.coverage, expected);
+  const lines = await nac('compare', '--id', file('id'), file('tiny.onnx'), '--accuracy-on', file('shifted'), '--preset', file('preset.json'));
+  assert.ok(lines.stdout.trimEnd().split('\n').slice(0, 2).every((line) => line.length <= 80), lines.stdout);
+  assert.match(lines.stdout, /Spearman .*1 models: NAC-ME -, accuracy on --id -/);
+  assert.equal((await nac('compare', '--id', file('id'), file('tiny.onnx'), '--accuracy-on', file('fresh'), '--preset', file('preset.json'))).code, 3);
   const unknown = await nac('compare', '--id', file('fresh'), file('tiny.onnx'), '--preset', file('preset.json'));
   assert.equal(unknown.code, 0);
   assert.match(unknown.stderr, /all 10 images count/);
   assert.equal((await nac('compare', '--id', file('id'))).code, 2);
+});
+
+test('NAC-ME is what plain loops compute, over correctly classified images alone', async () => {
+  const model = tinyModel({ labels: LABELS });
+  const [alpha, M, O] = [50, 10, 3];
+  const counts = Array.from({ length: 8 }, () => new Array(M - 1).fill(0));
+  let right = 0;
+  LABELS.forEach((_, k) => {
+    for (let i = 0; i < 6; ++i) {
+      const pixels = noise(100 * k + i);
+      const image = Float32Array.from({ length: 192 }, (_, j) => (pixels[(j % 64) * 3 + Math.floor(j / 64)] / 255 - 0.5) / 0.25);
+      const { features, gradient, logits } = runTiny(model, image);
+      if (logits.indexOf(Math.max(...logits)) !== k) continue;
+      ++right;
+      features.forEach((z, c) => {
+        const s = 1 / (1 + Math.exp(-alpha * z * gradient[c]));
+        if (s < 1) ++counts[c][Math.floor(s * (M - 1))];
+      });
+    }
+  });
+  const expected = counts.flat().reduce((sum, count) => sum + Math.min(count / O, 1), 0) / M / 8;
+  assert.ok(right > 0 && right < 24);
+  const { json } = await nac('compare', '--id', file('id'), file('tiny.onnx'), '--preset', file('preset.json'), '--alpha', String(alpha), '--bins', String(M), '--fill', String(O), '--json');
+  assert.equal(json.models[0].images, right);
+  assert.equal(json.models[0].layer, 'pool');
+  // One state may fall on the other side of an edge: one count of three, of 80 cells.
+  assert.ok(Math.abs(json.models[0].coverage - expected) <= 2 / 3 / 80, `${json.models[0].coverage}, not ${expected}`);
 });
 
 test('info of a model names taps and costs', async () => {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import test from 'node:test';
 import { safetensors } from '../../wasm/cli/shared/safetensors.js';
+import { spearman } from '../../wasm/cli/shared/spearman.js';
 import { fit, table } from '../../wasm/cli/shared/terminal.js';
 import { parseLayers } from '../../wasm/js/build.js';
 import { hashImage, sha256Hex } from '../../wasm/js/hash.js';
@@ -132,6 +133,15 @@ test('a table keeps to its widths, and cuts the end of text that says less', () 
   assert.equal(fit('ab', { title: '', width: 4, align: 'right' }), '  ab');
   const text = table([{ title: 'x', width: 3 }, { title: 'y', width: 2, align: 'right' }], [['a', '1'], ['long', '22']]);
   assert.equal(text, 'x     y\na     1\nlo…  22\n');
+});
+
+test("Spearman's correlation: order alone counts, ties share a rank", () => {
+  assert.equal(spearman([1, 2, 3, 4], [10, 100, 1000, 1001]), 1);
+  assert.equal(spearman([1, 2, 3, 4], [4, 3, 2, 1]), -1);
+  // Ranks 0 1.5 1.5 3 and 0 2 1 3: (9/4 + 9/4 + 0) / sqrt(4.5 * 5).
+  assert.ok(Math.abs(spearman([1, 2, 2, 3], [5, 7, 6, 8]) - 4.5 / Math.sqrt(22.5)) < 1e-12);
+  assert.equal(spearman([1, 1, 1], [1, 2, 3]), null);
+  assert.equal(spearman([1], [1]), null);
 });
 
 test('a PNG of the helpers is one', () => {

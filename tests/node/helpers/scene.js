@@ -49,6 +49,7 @@ export function makeScene({ perClass = 6 } = {}) {
   const seeds = (first, count) => Array.from({ length: count }, (_, i) => first + i);
   LABELS.forEach((label, k) => write(`id/${label}`, seeds(100 * k, perClass)));
   write('held', seeds(1000, 30));
+  LABELS.forEach((label, k) => write(`shifted/${label}`, seeds(5000 + k, 1)));
   write('fresh', seeds(2000, 10));
   mkdirSync(file('ood'));
   for (let i = 0; i < 10; ++i) writeFileSync(file('ood', `${i}.png`), encodePng(new Uint8Array(192).map((_, j) => ((i + j) % 2) * 255), 8, 8));
