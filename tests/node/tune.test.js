@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { Collector, statesOfLayers } from '../../wasm/js/collector.js';
+import { Judge } from '../../wasm/js/judge.js';
 import { random } from '../../wasm/js/subset.js';
-import { Judge, tune } from '../../wasm/js/tune.js';
+import { tune } from '../../wasm/js/tune.js';
 import { makeEngine } from './helpers/engine.js';
 
 const NEURONS = 8;
