@@ -60,7 +60,7 @@ test('score --json: one document, schema, order, and nothing on standard error',
   assert.equal(json.profile, file('tiny.safetensors'));
   assert.deepEqual(json.errors, []);
   assert.deepEqual(json.results.map((r) => r.file), [...readdirSync(file('fresh')).sort().map((name) => file('fresh', name)), file('ood', '3.png')]);
-  const keys = ['schema', 'file', 'verdict', 'score', 'threshold', 'pValue', 'byClass', 'label', 'classIndex', 'probability', 'top', 'layers', 'baselines', 'ms', 'decoder', 'variant'];
+  const keys = ['schema', 'file', 'verdict', 'score', 'threshold', 'pValue', 'byClass', 'label', 'classIndex', 'probability', 'top', 'layers', 'baselines', 'baselineThresholds', 'ms', 'decoder', 'variant'];
   for (const result of json.results) {
     assert.deepEqual(Object.keys(result).sort(), [...keys].sort());
     assert.equal(result.schema, 'nac.result/1');

@@ -142,10 +142,13 @@ test('an explanation names the least covered neurons and where they look', async
   assert.equal((await detector.score(encodePng(pixels, 8, 8))).explanation, undefined);
   detector.close();
   assert.deepEqual(explanation.layers.map(({ name }) => name), LAYERS);
-  explanation.layers.forEach(({ neurons }, i) => {
+  explanation.layers.forEach(({ neurons, coverage: all }, i) => {
     const coverage = neurons.map((neuron) => neuron.coverage);
     assert.deepEqual(coverage, [...coverage].sort((a, b) => a - b));
     assert.ok(coverage[0] <= layers[i].score + 1e-6, 'the least covered neuron is no better than the mean');
+    assert.equal(all.length, layers[i].neurons);
+    assert.ok(Math.abs(all.reduce((sum, value) => sum + value, 0) / all.length - layers[i].score) < 1e-6, "a layer's score is the mean of its neurons'");
+    for (const { neuron, coverage: one } of neurons) assert.equal(all[neuron], one);
     for (const { state, z, g } of neurons) assert.ok(state >= 0 && state <= 1 && Number.isFinite(z * g));
   });
   assert.equal(explanation.layers[0].map, null);
@@ -153,6 +156,41 @@ test('an explanation names the least covered neurons and where they look', async
   assert.ok(explanation.layers[2].map.values.every((value) => value >= 0));
   // resize to the same size changes nothing, so what the network saw is the image
   assert.deepEqual(explanation.view.pixels, pixels);
+});
+
+test('histograms say how often in-distribution images put a neuron where this image did', async () => {
+  const detector = await loadDetector({ model: scene.file('tiny.onnx'), profile, ...COMMON });
+  const { explanation } = await detector.score(encodePng(noise(3), 8, 8), { explain: true });
+  for (const [layer, { neurons }] of explanation.layers.entries()) {
+    const { edges, counts } = await detector.histograms(layer, neurons.map(({ neuron }) => neuron));
+    const { M, O } = detector.info.profile.layers[layer];
+    assert.equal(edges.length, M);
+    neurons.forEach(({ bin, state, coverage }, i) => {
+      assert.equal(counts[i].length, M - 1);
+      assert.equal(counts[i].reduce((sum, count) => sum + count, 0), detector.info.profile.images);
+      assert.ok(edges[bin] <= state && state < edges[bin + 1]);
+      assert.equal(Math.fround(Math.min(counts[i][bin] / O, 1)), coverage);
+    });
+  }
+  await assert.rejects(detector.histograms(0, [999]), { code: 'INVALID_ARGUMENT', message: /no neuron 999/ });
+  await assert.rejects(detector.histograms(9, [0]), { code: 'INVALID_ARGUMENT' });
+  detector.close();
+});
+
+test('baselines have thresholds that flag as many held-out images as coverage does', async () => {
+  const detector = await loadDetector({ model: scene.file('tiny.onnx'), profile, ...COMMON });
+  const flagged = { nac: 0, msp: 0, energy: 0, maxLogit: 0 };
+  for await (const { score, threshold, baselines, baselineThresholds } of detector.scoreAll(lazy(500, 40))) {
+    if (score < threshold) ++flagged.nac;
+    for (const method of ['msp', 'energy', 'maxLogit']) if (baselines[method] < baselineThresholds[method]) ++flagged[method];
+  }
+  // 0.05 of 41 is 2.05: at most one image has a p-value of 2/41 or less, unless there are ties.
+  assert.deepEqual(flagged, { nac: 1, msp: 1, energy: 1, maxLogit: 1 });
+  detector.close();
+  const uncalibrated = await buildProfile({ model: scene.file('tiny.onnx'), images: lazy(0, 20), holdoutFraction: 0, preprocess: PREPROCESS, ...COMMON });
+  const other = await loadDetector({ model: scene.file('tiny.onnx'), profile: uncalibrated, ...COMMON });
+  assert.equal((await other.score(encodePng(noise(3), 8, 8))).baselineThresholds, null);
+  other.close();
 });
 
 test('a profile knows its images, its model, its settings, and is the same bytes again', async () => {

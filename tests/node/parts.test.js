@@ -5,6 +5,7 @@ import test from 'node:test';
 import { safetensors } from '../../wasm/cli/shared/safetensors.js';
 import { spearman } from '../../wasm/cli/shared/spearman.js';
 import { fit, table } from '../../wasm/cli/shared/terminal.js';
+import { conformalThreshold } from '../../wasm/js/baselines.js';
 import { parseLayers } from '../../wasm/js/build.js';
 import { hashImage, sha256Hex } from '../../wasm/js/hash.js';
 import { digest } from '../../wasm/js/sha256.js';
@@ -30,6 +31,19 @@ test("an image's hash is of its size and pixels", async () => {
   assert.notEqual(await hashImage(pixels, 4, 16), hash);
   pixels[0] ^= 1;
   assert.notEqual(await hashImage(pixels, 8, 8), hash);
+});
+
+test('a baseline is flagged exactly where its conformal p-value is small enough', () => {
+  const held = Array.from({ length: 99 }, (_, i) => ((i * 37) % 50) / 7); // with ties
+  for (const falseAlarm of [0.01, 0.05, 0.5, 1]) {
+    const threshold = conformalThreshold(held, falseAlarm);
+    for (const score of [-1, 8, ...held, ...held.map((value) => value + 0.01)]) {
+      const p = (1 + held.filter((value) => value <= score).length) / (held.length + 1);
+      // At 1 everything would be flagged, but no threshold among the scores lies above the highest.
+      if (falseAlarm < 1) assert.equal(score < threshold, p <= falseAlarm, `${score} at ${falseAlarm}`);
+    }
+  }
+  assert.equal(conformalThreshold(held.slice(0, 10), 0.05), null, 'ten images cannot support 5 %');
 });
 
 test("sprites are known by their names", () => {

@@ -1,13 +1,12 @@
 // @ts-check
 /** nac eval: how well scores tell in-distribution from out-of-distribution images, beside the usual baselines. */
 import { NacError } from '../js/error.js';
+import { METHODS, compareSets, scoreSet } from '../js/evaluate.js';
 import { loadDetector } from '../js/node.js';
-import { inOrder } from '../js/pool.js';
 import { balancedOrder } from '../js/subset.js';
 import { RUN_HELP, RUN_OPTIONS, UsageError, numberOf, required, runOptions } from './shared/args.js';
 import { modelAndProfile } from './shared/files.js';
 import { listImages } from './shared/images.js';
-import { makeEngine } from './shared/model.js';
 import { makeSkipped } from './shared/skipped.js';
 import { table } from './shared/terminal.js';
 
@@ -41,8 +40,6 @@ export const options = {
   'drop-seen': { type: 'boolean' },
 };
 
-const METHODS = ['nac', 'msp', 'energy', 'maxLogit'];
-
 /** @type {import('./shared/args.js').Command['run']} */
 export async function run({ values, paths }, { terminal, signal }) {
   if (paths.length > 0) throw new UsageError(`${paths[0]}: images are named with --id and --ood`);
@@ -58,14 +55,11 @@ export async function run({ values, paths }, { terminal, signal }) {
   const detector = await loadDetector({ model, profile, ...runOptions(values), signal });
   const context = { detector, skipped, terminal, signal, limit, seed, dropSeen: Boolean(values['drop-seen']), profile };
   try {
-    const inside = await scoreSet('id', id, context);
+    const inside = await scorePaths('id', id, context);
     const sets = [];
-    const engine = await makeEngine();
     for (const { name, path } of ood) {
-      const outside = await scoreSet(name, [path], context);
-      /** @type {Record<string, any>} */
-      const methods = {};
-      for (const method of METHODS) methods[method] = compare(engine, inside.scores[method], outside.scores[method], { rounds, seed });
+      const outside = await scorePaths(name, [path], context);
+      const methods = await compareSets(detector, inside.scores, outside.scores, { rounds, seed, signal });
       sets.push({ name, path, images: outside.images, ...(outside.seen && { seen: outside.seen }), flagged: outside.flagged, methods });
     }
     const { images, accuracy, flagged, seen } = inside;
@@ -100,65 +94,18 @@ function oodSet(text) {
  * @param {string[]} paths
  * @param {any} context
  */
-async function scoreSet(name, paths, { detector, skipped, terminal, signal, limit, seed, dropSeen, profile }) {
+async function scorePaths(name, paths, { detector, skipped, terminal, signal, limit, seed, dropSeen, profile }) {
   const all = await listImages(paths, skipped.add);
   const images = limit === undefined ? all : balancedOrder(all, seed).slice(0, limit);
   if (images.length === 0) throw new NacError('NOT_FOUND', `${paths.join(', ')}: no PNG or JPEG file there`);
-  const work = async (/** @type {any} */ image) => {
-    try {
-      return { image, ...(await detector.scoreTask(image, { hash: true, signal })) };
-    } catch (error) {
-      signal.throwIfAborted();
-      if (!(error instanceof NacError) || error.code === 'CLOSED') throw error;
-      skipped.add(image.name, error);
-      return null;
-    }
-  };
-  /** @type {Record<string, number[]>} */
-  const scores = Object.fromEntries(METHODS.map((method) => [method, []]));
-  const classes = new Set(detector.info.labels ?? []);
-  let [done, seen, out, known, right] = [0, 0, 0, 0, 0];
-  for await (const scored of inOrder(images, work, detector.window)) {
-    terminal.progress(name, ++done, images.length);
-    if (!scored) continue;
-    const { image, result, use } = scored;
-    if (use && !dropSeen)
-      throw new NacError('MISMATCH', `${image.name}: ${profile} was ${use === 'profile' ? 'built' : 'calibrated'} on this image, so its score proves nothing (--drop-seen leaves such images out)`);
-    if (use) {
-      ++seen;
-      continue;
-    }
-    scores.nac.push(result.score);
-    for (const method of METHODS.slice(1)) scores[method].push(result.baselines[method]);
-    if (result.verdict === 'out') ++out;
-    if (!classes.has(image.group)) continue;
-    ++known;
-    if (result.label === image.group) ++right;
-  }
+  let done = 0;
+  const onProgress = () => terminal.progress(name, ++done, images.length);
+  const scored = await scoreSet(detector, images, { dropSeen, signal, onProgress, onError: skipped.add }).catch((error) => {
+    throw error?.code === 'MISMATCH' ? new NacError('MISMATCH', `${profile}: ${error.message} (--drop-seen leaves such images out)`) : error;
+  });
   terminal.endProgress();
-  const count = scores.nac.length;
-  if (count === 0) throw new NacError('NOT_FOUND', `${paths.join(', ')}: no image is left to evaluate`);
-  return {
-    images: count,
-    seen,
-    flagged: detector.info.profile.threshold === null ? null : out / count,
-    // Of a set whose every image is in a folder with a label's name.
-    accuracy: known === count ? right / count : undefined,
-    scores: Object.fromEntries(METHODS.map((method) => [method, Float32Array.from(scores[method])])),
-  };
-}
-
-/**
- * @param {import('../js/engine.js').Engine} engine
- * @param {Float32Array} id
- * @param {Float32Array} ood
- * @param {{ rounds: number, seed: number }} how
- */
-function compare(engine, id, ood, how) {
-  const measured = engine.metrics(id, ood);
-  const { low, high } = engine.bootstrap(id, ood, how);
-  const ci = Object.fromEntries(Object.keys(measured).map((key) => [key, [low[/** @type {'auroc'} */ (key)], high[/** @type {'auroc'} */ (key)]]]));
-  return { ...measured, ci };
+  if (scored.images === 0) throw new NacError('NOT_FOUND', `${paths.join(', ')}: no image is left to evaluate`);
+  return scored;
 }
 
 /** @param {any} document */

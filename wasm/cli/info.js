@@ -1,6 +1,7 @@
 // @ts-check
 /** nac info: what a model or a profile holds. */
 import { NacError } from '../js/error.js';
+import { inspect } from '../js/inspect.js';
 import { UsageError, numbersOf } from './shared/args.js';
 import { readInput } from './shared/files.js';
 import { makeEngine } from './shared/model.js';
@@ -98,12 +99,11 @@ function thresholdsByClass(profile, labels) {
 /**
  * @param {import('../js/engine.js').Engine} engine
  * @param {Uint8Array} bytes
- * @param {number[] | undefined} shape
+ * @param {[number, number] | undefined} shape
  */
 function ofModel(engine, bytes, shape) {
-  const model = engine.openModel(bytes);
-  const { info } = model;
-  const { session, note } = openSession(engine, model, info, shape);
+  const { model: info, session, sizeIs, error } = inspect(engine, bytes, shape);
+  const note = error ? `it cannot be run here: ${error.message}` : sizeIs === 'free' ? 'sizes are for an input of 224 x 224 (--shape chooses another)' : '';
   const list = (/** @type {any[]} */ values) => (values ?? []).map(({ name, dims }) => `${name} [${dims?.map((/** @type {any} */ size) => size ?? '?').join(', ') ?? '?'}]`).join(', ');
   const text = [
     `ONNX model ${info.name || ''}${info.producer ? `, made by ${info.producer}` : ''}, opset ${info.opset}`,
@@ -123,25 +123,4 @@ function ofModel(engine, bytes, shape) {
   }
   if (note) text.push(note);
   return { kind: 'model', model: info, session, ...(note && { note }), text };
-}
-
-/**
- * @param {import('../js/engine.js').Engine} engine
- * @param {import('../js/engine/model.js').Model} model
- * @param {any} info
- * @param {number[] | undefined} shape
- */
-function openSession(engine, model, info, shape) {
-  const [batch, , height, width] = info.inputs?.[0]?.dims ?? [];
-  const free = !(height > 0 && width > 0);
-  const [H, W] = shape ?? (free ? [224, 224] : [0, 0]);
-  try {
-    const session = engine.createSession(model, { batch: batch > 0 ? batch : 1, height: H, width: W });
-    const facts = session.info;
-    session.close();
-    return { session: facts, note: free && !shape ? 'sizes are for an input of 224 x 224 (--shape chooses another)' : '' };
-  } catch (error) {
-    if (!(error instanceof NacError)) throw error;
-    return { session: null, note: `it cannot be run here: ${error.message}` };
-  }
 }

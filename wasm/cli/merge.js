@@ -1,5 +1,6 @@
 // @ts-check
 /** nac merge: the profile of all shards' images, and its threshold. */
+import { calibrateBaselines } from '../js/baselines.js';
 import { NacError } from '../js/error.js';
 import { loadDetector } from '../js/node.js';
 import { inOrder } from '../js/pool.js';
@@ -85,6 +86,7 @@ async function calibrate(profile, values, { falseAlarm, skipped, terminal, signa
   const detector = await loadDetector({ model: values.model, profile: profile.save(), ...runOptions(values), signal });
   const scores = [];
   const classes = [];
+  const baselines = [];
   const hashes = [];
   try {
     const work = (/** @type {any} */ image) =>
@@ -100,6 +102,7 @@ async function calibrate(profile, values, { falseAlarm, skipped, terminal, signa
       if (!scored || scored.use === 'profile') continue;
       scores.push(scored.result.score);
       classes.push(scored.result.classIndex);
+      baselines.push(scored.result.baselines);
       hashes.push(/** @type {bigint} */ (scored.hash));
     }
   } finally {
@@ -108,5 +111,6 @@ async function calibrate(profile, values, { falseAlarm, skipped, terminal, signa
   }
   if (scores.length === 0) throw new NacError('NOT_FOUND', `${values.holdout.join(', ')}: no image there that is not in the profile`);
   profile.calibrate(scores, classes, falseAlarm);
+  calibrateBaselines(profile, baselines, falseAlarm);
   profile.addHashes(hashes, 'calibration');
 }

@@ -6,10 +6,9 @@ import { openPool } from '../js/detector.js';
 import { Engine } from '../js/engine.js';
 import { NacError } from '../js/error.js';
 import { host } from '../js/host-node.js';
-import { loadImage } from '../js/images.js';
 import { collectStates } from '../js/states.js';
 import { balancedOrder } from '../js/subset.js';
-import { KIND_NAMES, synthesise } from '../js/synthetic.js';
+import { KIND_NAMES, madeUp } from '../js/synthetic.js';
 import { tune } from '../js/tune.js';
 import { RUN_HELP, RUN_OPTIONS, UsageError, layersOf, numberOf, required, runOptions } from './shared/args.js';
 import { baseName, packageVersion, readPreset, writeOutput } from './shared/files.js';
@@ -116,7 +115,7 @@ export async function run({ values, paths }, { terminal, signal, argv }) {
     const collector = new Collector(engine, found.settings, profileStates.length);
     for (const states of profileStates) collector.add(statesOfLayers(states, layers));
     const profile = collector.finish();
-    const calibrated = await calibrate(profile, calibrating.map((states) => statesOfLayers(states, layers)), falseAlarm);
+    const calibrated = await calibrate(engine, profile, calibrating.map((states) => statesOfLayers(states, layers)), falseAlarm);
     const provenance = { command: ['nac', ...argv].join(' '), version: await packageVersion(), tunedWith: values.ood ?? 'synthetic' };
     describeProfile(profile, { modelName: baseName(model), sha256, preprocess: opened.preprocess, labels: labelsFor(info, all) ?? opened.labels, provenance });
     await addSelfTest(profile, pool);
@@ -136,26 +135,6 @@ export async function run({ values, paths }, { terminal, signal, argv }) {
     terminal.endProgress();
     pool.close();
   }
-}
-
-/**
- * One set of every kind.
- * @param {import('./shared/images.js').LazyImage[]} images
- * @param {number} limit
- * @param {import('../js/images.js').Decode} decode
- */
-function madeUp(images, limit, decode) {
-  const pixelsOf = async (/** @type {import('./shared/images.js').LazyImage} */ lazy) => {
-    const { image } = await loadImage(lazy, decode);
-    return 'bytes' in image ? decode(image.bytes) : /** @type {import('../js/synthetic.js').Pixels} */ (image);
-  };
-  return KIND_NAMES.map((kind) => ({
-    name: kind,
-    images: images.slice(0, limit).map((lazy, i) => {
-      const other = images[(i + 1) % images.length];
-      return { name: `${kind} made of ${lazy.name}`, load: async () => synthesise(kind, await pixelsOf(lazy), await pixelsOf(other), i) };
-    }),
-  }));
 }
 
 /** @param {{ sets: any[], auroc: number, aurocUnseen: number, aurocOfDefaults: number, defaultsKept: boolean, searchSeconds: number }} found */

@@ -82,10 +82,11 @@ export async function build(host, options) {
       for await (const { states } of collectStates(host, pool, images, { signal, onError, onProgress: report })) yield states;
     };
 
-    const collector = new Collector(await Engine.create(module), options, parts.total);
+    const engine = await Engine.create(module);
+    const collector = new Collector(engine, options, parts.total);
     for await (const states of statesOf(parts.images)) collector.add(states);
     const profile = collector.finish();
-    const { calibration, repeated } = await calibrate(profile, statesOf(parts.holdout), falseAlarm);
+    const { calibration, repeated } = await calibrate(engine, profile, statesOf(parts.holdout), falseAlarm);
     describeProfile(profile, {
       modelName: options.modelName ?? nameOf(options.model),
       sha256,

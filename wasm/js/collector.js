@@ -1,5 +1,6 @@
 // @ts-check
 /** States to a profile: settings of the layers where none are given, counts, threshold. */
+import { calibrateBaselines } from './baselines.js';
 import { NacError } from './error.js';
 import { makeSelfTest, testImage } from './selftest.js';
 
@@ -152,13 +153,15 @@ export function argMax(values) {
 /**
  * Sets the threshold by held-out states. Those of images that the profile knows are left out: an image cannot say how
  * familiar strangers are when it is none.
+ * @param {import('./engine.js').Engine} engine
  * @param {Profile} profile
  * @param {Iterable<States> | AsyncIterable<States>} held
  * @param {number} falseAlarm
  */
-export async function calibrate(profile, held, falseAlarm) {
+export async function calibrate(engine, profile, held, falseAlarm) {
   const scores = [];
   const classes = [];
+  const baselines = [];
   const hashes = [];
   let repeated = 0;
   for await (const { z, g, logits, hash } of held) {
@@ -168,10 +171,12 @@ export async function calibrate(profile, held, falseAlarm) {
     }
     scores.push(profile.score(1, z, g).scores[0]);
     classes.push(argMax(logits));
+    baselines.push(engine.baselines(logits));
     hashes.push(hash);
   }
   if (scores.length > 0) {
     profile.calibrate(scores, classes, falseAlarm);
+    calibrateBaselines(profile, baselines, falseAlarm);
     profile.addHashes(hashes, 'calibration');
   }
   return { calibration: scores.length, repeated };

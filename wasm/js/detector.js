@@ -211,6 +211,38 @@ export class Detector {
     return this.#pool.run({ kind: 'decode', bytes });
   }
 
+  /**
+   * How often in-distribution images put neurons of one layer into each bin.
+   * @param {number} layer
+   * @param {number[]} neurons
+   * @param {{ signal?: AbortSignal }} [options]
+   * @returns {Promise<{ edges: Float64Array, counts: Uint32Array[] }>} counts[i][bin] of neurons[i]
+   */
+  histograms(layer, neurons, { signal } = {}) {
+    return this.#pool.run({ kind: 'histograms', layer, neurons }, { signal });
+  }
+
+  /**
+   * Metrics of two sets of scores, and the central 95 % of them over resampled images.
+   * @param {Float32Array} id
+   * @param {Float32Array} ood
+   * @param {{ rounds?: number, seed?: number, signal?: AbortSignal }} [options]
+   * @returns {Promise<import('./engine/statistics.js').Metrics & { ci: Record<string, [number, number]> }>}
+   */
+  metrics(id, ood, { rounds = 1000, seed = 0, signal } = {}) {
+    return this.#pool.run({ kind: 'metrics', id, ood, rounds, seed }, { signal });
+  }
+
+  /**
+   * The pixels of any image that this host reads, as the network's preprocessing takes them.
+   * @param {ImageInput} input
+   * @returns {Promise<{ pixels: Uint8Array | Uint8ClampedArray, width: number, height: number, decoder?: 'core' | 'browser' }>}
+   */
+  async pixels(input) {
+    const { image } = await prepareImage(this.#host, input, (bytes) => this.decode(bytes));
+    return 'bytes' in image ? this.decode(image.bytes) : image;
+  }
+
   /** Ends the workers. What is not done fails with CLOSED. */
   close() {
     this.#pool.close();

@@ -31,7 +31,7 @@ export function explain(engine, session, profile, preprocess) {
       g: g[neuron],
       bin: bins[neuron],
     }));
-    return { name, neurons, map: heatMap(session.map(layer), g, coverage) };
+    return { name, neurons, coverage, map: heatMap(session.map(layer), g, coverage) };
   });
   return { layers, view: networkView(session, preprocess) };
 }

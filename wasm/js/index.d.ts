@@ -103,6 +103,8 @@ export interface Result {
   layers: { name: string; neurons: number; score: number }[];
   /** All high = in-distribution. */
   baselines: { msp: number; energy: number; maxLogit: number };
+  /** At the profile's rate of false alarms: a baseline says "out" below its own. null where the profile has none. */
+  baselineThresholds: { msp: number | null; energy: number | null; maxLogit: number | null } | null;
   ms: { decode: number; preprocess: number; forward: number; backward: number; score: number };
   decoder: 'core' | 'browser';
   variant: string;
@@ -114,6 +116,8 @@ export interface Explanation {
     name: string;
     /** Least covered first. coverage 0..1; bin -1: none. */
     neurons: { neuron: number; coverage: number; state: number; z: number; g: number; bin: number }[];
+    /** Of all neurons, in the network's order: 0 (never in this state) .. 1 (often). */
+    coverage: Float32Array;
     /** Row by row, how much each position contributes to uncovered states; null where the layer has no positions. */
     map: { width: number; height: number; values: Float32Array } | null;
   }[];
@@ -130,7 +134,7 @@ export interface DetectorInfo {
   memoryBytes: number;
   model: Record<string, any>;
   taps?: (Tap & { neurons: number })[];
-  profile: { layers: Layer[]; images: number; threshold: number | null; falseAlarm: number | null; model: any; provenance: any; selfTest?: SelfTest };
+  profile: { layers: Layer[]; images: number; threshold: number | null; falseAlarm: number | null; calibration: Float32Array; model: any; provenance: any; selfTest?: SelfTest };
 }
 
 export interface ScoreOptions {
@@ -149,7 +153,56 @@ export class Detector {
   ): AsyncGenerator<(Result & { error?: undefined }) | { file: string; error: NacError }, void, undefined>;
   /** Whether this machine computes what the one did that built the profile; null when the profile has no test. Also warms up. */
   selfTest(options?: { signal?: AbortSignal }): Promise<{ ok: boolean; expected: SelfTest; score: number; maxLogit: number } | null>;
+  /** How often in-distribution images put neurons of one layer into each bin. */
+  histograms(layer: number, neurons: number[], options?: { signal?: AbortSignal }): Promise<Histograms>;
+  /** Metrics of two sets of scores, with the central 95 % of them over resampled images. */
+  metrics(id: Float32Array, ood: Float32Array, options?: { rounds?: number; seed?: number; signal?: AbortSignal }): Promise<Measured>;
+  /** The pixels of any image that this host reads: RGB, or RGBA where the browser decoded it. */
+  pixels(input: ImageInput): Promise<Pixels>;
   close(): void;
+}
+
+/** OOD is the positive class (OpenOOD); fpr95IdPositive is the ODIN paper's convention. */
+export interface Metrics {
+  auroc: number;
+  fpr95: number;
+  fpr95IdPositive: number;
+  auprIn: number;
+  auprOut: number;
+}
+export type Measured = Metrics & { ci: Record<keyof Metrics, [number, number]> };
+
+export type Method = 'nac' | 'msp' | 'energy' | 'maxLogit';
+export interface ScoredSet {
+  images: number;
+  /** Left out, because the profile was built or calibrated on them. */
+  seen: number;
+  /** Share of "out"; null without a threshold. */
+  flagged: number | null;
+  /** Where every image's `group` is a label. */
+  accuracy?: number;
+  scores: Record<Method, Float32Array>;
+}
+
+/** Scores a set for an evaluation. An image that the profile knows ends it (MISMATCH), or is left out with `dropSeen`. */
+export function scoreSet(
+  detector: Detector,
+  images: Iterable<ImageInput> | AsyncIterable<ImageInput>,
+  options?: { dropSeen?: boolean; signal?: AbortSignal; onError?: (file: string, error: Error) => void; onProgress?: () => void },
+): Promise<ScoredSet>;
+
+/** Every method's metrics of two scored sets. */
+export function compareSets(
+  detector: Detector,
+  id: Record<Method, Float32Array>,
+  ood: Record<Method, Float32Array>,
+  options?: { rounds?: number; seed?: number; signal?: AbortSignal },
+): Promise<Record<Method, Measured>>;
+
+/** counts[i][bin] of neurons[i]; bin is [edges[bin], edges[bin + 1]) of the state. */
+export interface Histograms {
+  edges: Float64Array;
+  counts: Uint32Array[];
 }
 
 export interface SelfTest {
@@ -189,6 +242,63 @@ export interface BuildOptions extends CommonOptions {
 
 /** Counts the states of in-distribution images and calibrates the threshold: the bytes of a profile (safetensors). */
 export function buildProfile(options: BuildOptions): Promise<Uint8Array>;
+
+/** One value a layer. */
+export interface Settings {
+  /** Which of the taps; all of them without it. */
+  layers?: number[];
+  alpha: number[];
+  bins: number[];
+  fill: number[];
+}
+export interface CollectOptions {
+  signal?: AbortSignal;
+  onProgress?: () => void;
+  onError?: (file: string, error: Error) => void;
+}
+
+/** States of images, kept, so that settings of a profile can be tried without running the network again. */
+export class Workbench {
+  private constructor();
+  readonly info: Omit<DetectorInfo, 'sha256' | 'profile'>;
+  readonly counts: Record<'profile' | 'held' | 'ood', number>;
+  /** Adds images: to count, held out (for the threshold and for comparisons), or outliers (every call is a set). */
+  collect(part: 'profile' | 'held' | 'ood', images: Iterable<ImageInput> | AsyncIterable<ImageInput>, options?: CollectOptions): Promise<void>;
+  /** Outliers made of in-distribution images, where there are no real ones: up to `limit` of every kind. */
+  collectSynthetic(images: ImageInput[], limit: number, options?: CollectOptions): Promise<void>;
+  clear(part: 'profile' | 'held' | 'ood'): void;
+  defaults(): Settings;
+  /** The profile of these settings, and how it parts held-out images from outliers. */
+  measure(settings: Settings, falseAlarm?: number): Promise<{
+    images: number;
+    layers: Layer[];
+    threshold: number | null;
+    falseAlarm: number | null;
+    /** Sorted scores behind the threshold. */
+    calibration: Float32Array;
+    /** Scores of the other held-out images, and of the outliers. */
+    id: Float32Array;
+    ood: Float32Array;
+    /** null where there are no two sets to compare; `energy`: the baseline on the same images. */
+    metrics: Metrics | null;
+    energy: Metrics | null;
+  }>;
+  /** Layers and settings that part held-out images and outliers best; the defaults where a search does no better on sets it has not seen. */
+  search(options?: { onProgress?: (done: number, total: number) => void }): {
+    settings: Settings;
+    auroc: number;
+    aurocOfDefaults: number;
+    aurocUnseen: number;
+    defaultsKept: boolean;
+    sets: { auroc: number; aurocUnseen: number; aurocOfDefaults: number }[];
+  };
+  save(settings: Settings, options?: { falseAlarm?: number; labels?: string[]; provenance?: Record<string, any> }): Promise<Uint8Array>;
+  close(): void;
+}
+
+export function openWorkbench(
+  options: CommonOptions & { model: Source; layers?: BuildOptions['layers']; preprocess?: string | Record<string, any> },
+): Promise<Workbench>;
 
 /** `code`: MALFORMED, UNSUPPORTED, MISMATCH, LIMIT_EXCEEDED, NOT_FINITE, INVALID_ARGUMENT, OUT_OF_MEMORY, INTERNAL; NO_SIMD, NOT_FOUND, WORKER_FAILED, TIMEOUT, CLOSED. */
 export class NacError extends Error {

@@ -3,10 +3,12 @@
 import { build } from './build.js';
 import { Detector } from './detector.js';
 import { host } from './host-browser.js';
+import { Workbench } from './workbench.js';
 
 export { Detector } from './detector.js';
 export { Engine } from './engine.js';
 export { NacError } from './error.js';
+export { compareSets, scoreSet } from './evaluate.js';
 export { adoptWorker } from './host-browser.js';
 export { chooseVariant, supports } from './variants.js';
 
@@ -15,3 +17,6 @@ export const loadDetector = (options) => Detector.load(host, options);
 
 /** @param {import('./build.js').BuildOptions & import('./detector.js').CommonOptions} options */
 export const buildProfile = async (options) => (await build(host, options)).bytes;
+
+/** @param {import('./detector.js').CommonOptions & { model: import('./detector.js').Source, layers?: import('./build.js').BuildOptions['layers'], preprocess?: string | object }} options */
+export const openWorkbench = (options) => Workbench.open(host, options);

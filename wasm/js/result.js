@@ -1,11 +1,12 @@
 // @ts-check
 /** The object that describes one scored image: schema "nac.result/1". */
+import { baselineThresholds } from './baselines.js';
 
 /**
  * @typedef {{ label: string, classIndex: number, probability: number }} Prediction
  * @typedef {{ decode: number, preprocess: number, forward: number, backward: number, score: number }} Milliseconds
  * @typedef {{ neuron: number, coverage: number, state: number, z: number, g: number, bin: number }} Neuron
- * @typedef {{ name: string, neurons: Neuron[], map: { width: number, height: number, values: Float32Array } | null }} LayerExplanation
+ * @typedef {{ name: string, neurons: Neuron[], coverage: Float32Array, map: { width: number, height: number, values: Float32Array } | null }} LayerExplanation
  * @typedef {{ layers: LayerExplanation[], view: { width: number, height: number, pixels: Uint8Array } }} Explanation
  */
 
@@ -31,6 +32,8 @@
  * @property {Prediction[]} top
  * @property {{ name: string, neurons: number, score: number }[]} layers
  * @property {{ msp: number, energy: number, maxLogit: number }} baselines
+ * @property {{ msp: number | null, energy: number | null, maxLogit: number | null } | null} baselineThresholds at the profile's rate of
+ *   false alarms; null where the profile has none
  * @property {Milliseconds} ms
  * @property {'core' | 'browser'} decoder
  * @property {string} variant
@@ -108,6 +111,7 @@ export function makeResult({ profile, labels, score, layerScores, baselines, ms,
     top,
     layers: profile.layers.map(({ name, neurons }, i) => ({ name, neurons, score: layerScores[i] })),
     baselines: { msp: baselines.msp, energy: baselines.energy, maxLogit: baselines.maxLogit },
+    baselineThresholds: baselineThresholds(profile),
     ms,
     decoder,
     variant,

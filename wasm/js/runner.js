@@ -30,7 +30,9 @@ import { makeResult } from './result.js';
  * @typedef {{ kind: 'states', image?: ImageData, tensor?: Float32Array, dims?: number[], input?: boolean, hash?: boolean }} StatesTask
  *   tensor is [C, H, W], already normalised, with dims
  * @typedef {{ kind: 'decode', bytes: Uint8Array }} DecodeTask
- * @typedef {ScoreTask | StatesTask | DecodeTask} Task
+ * @typedef {{ kind: 'histograms', layer: number, neurons: number[] }} HistogramsTask
+ * @typedef {{ kind: 'metrics', id: Float32Array, ood: Float32Array, rounds: number, seed: number }} MetricsTask
+ * @typedef {ScoreTask | StatesTask | DecodeTask | HistogramsTask | MetricsTask} Task
  */
 
 export class Runner {
@@ -102,6 +104,7 @@ export class Runner {
         images: profile.images,
         threshold: profile.calibrated ? profile.threshold : null,
         falseAlarm: profile.calibrated ? profile.falseAlarm : null,
+        calibration: profile.calibration,
         model: profile.metadata('model'),
         provenance: profile.metadata('provenance'),
         selfTest: profile.metadata('selfTest'),
@@ -116,6 +119,8 @@ export class Runner {
   async run(task) {
     if (task.kind === 'score') return this.#score(task);
     if (task.kind === 'states') return this.#states(task);
+    if (task.kind === 'histograms') return this.#histograms(task);
+    if (task.kind === 'metrics') return this.#metrics(task);
     return this.#decode(task);
   }
 
@@ -175,6 +180,21 @@ export class Runner {
     } finally {
       image.close();
     }
+  }
+
+  /** @param {HistogramsTask} task */
+  #histograms({ layer, neurons }) {
+    const profile = this.#profile;
+    if (!profile?.layers[layer]) throw new NacError('INVALID_ARGUMENT', `there is no layer ${layer}`);
+    return { edges: profile.edges(layer), counts: neurons.map((neuron) => profile.counts(layer, neuron)) };
+  }
+
+  /** @param {MetricsTask} task */
+  #metrics({ id, ood, rounds, seed }) {
+    const measured = this.#engine.metrics(id, ood);
+    const { low, high } = this.#engine.bootstrap(id, ood, { rounds, seed });
+    const ci = Object.fromEntries(Object.keys(measured).map((key) => [key, [low[/** @type {'auroc'} */ (key)], high[/** @type {'auroc'} */ (key)]]]));
+    return { ...measured, ci };
   }
 
   /** @param {ImageData} source */

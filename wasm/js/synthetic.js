@@ -3,6 +3,7 @@
  * Outliers made of in-distribution images, for searches where no real ones are at hand: many kinds, each unlike a photograph in
  * another way, because what a search learns from one kind it may lose on the next. Real outliers are better.
  */
+import { loadImage, nameOf } from './images.js';
 import { random } from './subset.js';
 
 /** @typedef {{ pixels: Uint8Array, width: number, height: number }} Pixels RGB */
@@ -29,6 +30,27 @@ export function synthesise(kind, image, other, seed) {
   const next = random(seed);
   next(); // the first numbers of neighbouring seeds are alike
   return KINDS[kind](shrink(image), next, shrink(other));
+}
+
+/**
+ * One set of every kind.
+ * @param {import('./images.js').ImageInput[]} images
+ * @param {number} limit of each set
+ * @param {import('./images.js').Decode} decode
+ * @returns {{ name: string, images: import('./images.js').LazyImage[] }[]}
+ */
+export function madeUp(images, limit, decode) {
+  const pixelsOf = async (/** @type {import('./images.js').ImageInput} */ input) => {
+    const { image } = await loadImage(input, decode);
+    return 'bytes' in image ? decode(image.bytes) : /** @type {Pixels} */ (image);
+  };
+  return KIND_NAMES.map((kind) => ({
+    name: kind,
+    images: images.slice(0, limit).map((image, i) => {
+      const other = images[(i + 1) % images.length];
+      return { name: `${kind} made of ${nameOf(image)}`, load: async () => synthesise(kind, await pixelsOf(image), await pixelsOf(other), i) };
+    }),
+  }));
 }
 
 /**

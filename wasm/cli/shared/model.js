@@ -21,11 +21,3 @@ export async function readModelInfo(file) {
   model.close();
   return info;
 }
-
-/** Preprocessing by the model's input, where nobody has said.
- * @param {any} info nac_model_info
- */
-export function defaultPreset(info) {
-  const [, , height, width] = info.inputs?.[0]?.dims ?? [];
-  return height === 32 && width === 32 ? 'cifar10' : 'imagenet';
-}

@@ -1,8 +1,8 @@
 // @ts-check
 /** What `nac profile` and `nac tune` share: which images, which labels, and what to say at the end. */
+import { defaultPreset } from '../../js/inspect.js';
 import { balancedOrder } from '../../js/subset.js';
 import { groupsOf } from './images.js';
-import { defaultPreset } from './model.js';
 
 /**
  * Balanced between classes. With a limit the held-out images come from the rest, in the proportion that was asked for.

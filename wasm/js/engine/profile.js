@@ -217,6 +217,26 @@ export class Profile extends Owned {
     });
   }
 
+  /** Edges of a layer's bins (a copy): [M].
+   * @param {number} layer
+   */
+  edges(layer) {
+    const { M } = this.layers[layer];
+    return this.heap.f64(this.heap.exports.nac_profile_edges(this.address, layer) >>> 0, M).slice();
+  }
+
+  /** How many images put a neuron into each bin (a copy): [M - 1].
+   * @param {number} layer
+   * @param {number} neuron
+   */
+  counts(layer, neuron) {
+    const { M, neurons, name } = this.layers[layer];
+    if (!(Number.isInteger(neuron) && neuron >= 0 && neuron < neurons))
+      throw new NacError('INVALID_ARGUMENT', `layer ${name} has no neuron ${neuron}: there are ${neurons}`);
+    const all = this.heap.u32(this.heap.exports.nac_profile_counts(this.address, layer) >>> 0, (M - 1) * neurons);
+    return Uint32Array.from({ length: M - 1 }, (_, bin) => all[bin * neurons + neuron]);
+  }
+
   /**
    * @param {number[]} scores of held-out in-distribution images
    * @param {number[] | null} classes predicted for them; null: not known
