@@ -41,7 +41,6 @@ async function start(own) {
   try {
     current = await attempt;
     before?.detector.close();
-    before?.inspector.close();
     state.ready(current.detector.info, performance.now() - began, current.name);
   } catch (error) {
     if (before) state.ready(before.detector.info, null, before.name);
@@ -83,14 +82,12 @@ async function showOne(file, { back } = {}) {
   samples.select(file.name);
   reveal();
   try {
-    const { detector, inspector, calibration } = await loading;
+    const { detector, calibration } = await loading;
     const result = await detector.score(file, { explain: true });
     if (asked !== question) return;
-    view.show(result, { file, calibration, back });
+    view.show(result, { file, detector, calibration, back });
     samples.mark(file.name, result.verdict);
     announce(spokenVerdict(result, file.name));
-    const coverage = await inspector.coverage(file);
-    if (asked === question) view.showCoverage(coverage);
   } catch (error) {
     if (asked === question) fail(error, { file: file.name, back });
   } finally {
@@ -144,7 +141,7 @@ addEventListener('nac-open', (event) => {
     ++question;
     view.hidden = true;
     gallery.hidden = false;
-    gallery.querySelector(`[data-index="${index}"]`)?.focus();
+    gallery.focusOn(index);
   };
   if (error) fail(error, { file: file.name, back });
   else showOne(file, { back });

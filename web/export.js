@@ -1,7 +1,7 @@
 // @ts-check
 /** Results as files. */
 
-const STAGES = /** @type {const} */ (['decode', 'preprocess', 'forward', 'backward', 'score']);
+export const STAGES = /** @type {const} */ (['decode', 'preprocess', 'forward', 'backward', 'score']);
 
 /** @param {string} name @param {Blob} blob */
 export function download(name, blob) {
@@ -40,6 +40,51 @@ export function toCsv(results) {
       ...r.layers.map((/** @type {any} */ layer) => layer.score), ...STAGES.map((stage) => r.ms[stage].toFixed(3)), r.decoder, r.variant]);
   }
   return new Blob(lines.map((cells) => `${cells.map(cell).join(',')}\r\n`), { type: 'text/csv' });
+}
+
+/** Coverage of every neuron. @param {import('../wasm/js/result.js').Result} result with explanation */
+export function toNeuronCsv({ explanation }) {
+  const lines = [['layer', 'neuron', 'coverage'].join(',')];
+  for (const { name, coverage } of explanation?.layers ?? []) coverage.forEach((value, neuron) => lines.push(`${cell(name)},${neuron},${value}`));
+  return new Blob([lines.join('\r\n'), '\r\n'], { type: 'text/csv' });
+}
+
+/** @param {string} name @param {HTMLCanvasElement} canvas */
+export function saveCanvas(name, canvas) {
+  canvas.toBlob((blob) => blob && download(name, blob));
+}
+
+// What a chart has from the style sheet, which a file of its own would lack.
+const STYLES = ['fill', 'stroke', 'stroke-width', 'stroke-dasharray', 'opacity', 'font-size', 'font-weight', 'font-family', 'text-anchor'];
+const SCALE = 2;
+
+/**
+ * A chart as it looks now, as a PNG of twice its size.
+ * @param {string} name
+ * @param {SVGSVGElement} chart
+ */
+export async function saveChart(name, chart) {
+  const copy = /** @type {SVGSVGElement} */ (chart.cloneNode(true));
+  const copies = [copy, ...copy.querySelectorAll('*')];
+  [chart, ...chart.querySelectorAll('*')].forEach((element, i) => {
+    const style = getComputedStyle(element);
+    for (const property of STYLES) copies[i].setAttribute(property, style.getPropertyValue(property));
+  });
+  const { width, height } = chart.viewBox.baseVal;
+  copy.setAttribute('xmlns', 'http://www.w3.org/2000/svg');
+  copy.setAttribute('width', String(width * SCALE));
+  copy.setAttribute('height', String(height * SCALE));
+  const image = new Image();
+  image.src = `data:image/svg+xml,${encodeURIComponent(copy.outerHTML)}`;
+  await image.decode();
+  const canvas = document.createElement('canvas');
+  canvas.width = width * SCALE;
+  canvas.height = height * SCALE;
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d'));
+  context.fillStyle = getComputedStyle(document.documentElement).getPropertyValue('--card');
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  context.drawImage(image, 0, 0);
+  saveCanvas(name, canvas);
 }
 
 /** RFC 4180. @param {any} value */

@@ -36,6 +36,33 @@ export function verdictSentence({ verdict, pValue }) {
   return `${percent(pValue)} of the familiar images held out for comparison score no higher. The neurons are in states they know.`;
 }
 
+/** The detectors, coverage first. All high = in-distribution. */
+export const METHODS = /** @type {const} */ ([
+  { key: 'nac', title: 'NAC', what: 'neuron coverage' },
+  { key: 'msp', title: 'MSP', what: 'softmax maximum' },
+  { key: 'energy', title: 'Energy', what: 'log-sum-exp' },
+  { key: 'maxLogit', title: 'Max logit', what: 'largest logit' },
+]);
+
+/**
+ * What the baselines say, each at the same rate of false alarms as coverage.
+ * @param {Result} result
+ * @returns {{ tone: 'unknown' | 'same' | 'split', text: string }}
+ */
+export function agreement({ verdict, baselines, baselineThresholds: thresholds }) {
+  if (verdict === null || !thresholds) return { tone: 'unknown', text: 'High means familiar in all four. This profile has no thresholds for the baselines.' };
+  const others = METHODS.slice(1).map(({ key, title }) => {
+    const limit = thresholds[/** @type {'msp'} */ (key)];
+    return { title, verdict: limit !== null && baselines[/** @type {'msp'} */ (key)] < limit ? 'out' : 'in' };
+  });
+  const against = others.filter((one) => one.verdict !== verdict).map(({ title }) => title);
+  if (against.length === 0) return { tone: 'same', text: 'They agree. All thresholds let the same share of familiar images through as false alarms.' };
+  const names = against.length === 1 ? against[0] : `${against.slice(0, -1).join(', ')} and ${against.at(-1)}`;
+  return { tone: 'split', text: verdict === 'out'
+    ? `${names} would have let this image pass: the answer looks ordinary, the state of the neurons does not.`
+    : `${names} would have flagged this image: the state of the neurons is familiar, the answer is unsure.` };
+}
+
 /**
  * Where coverage and the softmax tell different stories; null where they do not.
  * @param {Result} result
@@ -58,9 +85,15 @@ export function spokenVerdict(result, name) {
  * An error as a person wants to read it.
  * @param {any} error
  * @param {'image' | 'model'} [subject] what was being read; model: or its profile
- * @returns {{ title: string, text: string, hint: string }}
+ * @returns {{ title: string, text: string, hint: string, mark: string }} mark: a sign that stands for it
  */
 export function explainError(error, subject = 'image') {
+  const mark = { LIMIT_EXCEEDED: '⤢', OUT_OF_MEMORY: '▦', MISMATCH: '≠', NO_SIMD: '⌛', NOT_FOUND: '∅' }[String(error?.code)] ?? '?';
+  return { mark, ...sentences(error, subject) };
+}
+
+/** @param {any} error @param {'image' | 'model'} subject */
+function sentences(error, subject) {
   const text = String(error?.message ?? error);
   if (subject === 'model' && ['MALFORMED', 'UNSUPPORTED', 'LIMIT_EXCEEDED', 'NOT_FINITE', 'INVALID_ARGUMENT'].includes(error?.code))
     return { title: 'This model or profile can’t be used', text, hint: 'A detector needs two files that belong together: an .onnx model and the .safetensors profile made from it. Drop both at once.' };

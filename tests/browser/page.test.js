@@ -66,11 +66,51 @@ test('several dropped files become a gallery that can be filtered and opened; on
   await page.click('label:has(input[value=error])');
   assert.equal(await page.locator('.tile').count(), 1);
   await page.click('label:has(input[value=all])');
+  // The picture of a tile comes from the file, not from its name.
+  await page.waitForFunction(() => document.querySelector('.tile[data-index="0"] canvas')?.getContext('2d').getImageData(64, 64, 1, 1).data[3] === 255);
+  await page.fill('input[type=search]', 'NOISE');
+  await page.waitForFunction(() => document.querySelectorAll('.tile').length === 1);
+  await page.fill('input[type=search]', '');
+  await page.waitForFunction(() => document.querySelectorAll('.tile').length === 3);
   await page.locator('.tile').first().press('Enter');
   await page.waitForSelector('nac-result .verdict-card');
   await page.click('text=All images');
   assert.equal(await page.locator('.tile').count(), 3);
   assert.match(await saved(page, 'Save CSV'), /^file,verdict,score,.*\r\n(.*\r\n){2}$/);
+  await clean(opened);
+});
+
+test('a thousand images: in pages, with a bounded document and bounded pictures, and the brush takes a part of them', async () => {
+  const opened = await open();
+  const { page } = opened;
+  const names = SETS.flatMap(({ folder, names: all }) => all.map((name) => `${folder}/${name}.png`));
+  const buffers = names.map((name) => readFileSync(sample(name)));
+  await page.evaluate(() => {
+    window.urls = 0;
+    const create = URL.createObjectURL;
+    URL.createObjectURL = (blob) => (++window.urls, create.call(URL, blob));
+  });
+  const files = Array.from({ length: 1000 }, (_, i) => ({ name: `${i}.png`, mimeType: 'image/png', buffer: buffers[i % buffers.length] }));
+  await page.setInputFiles('#files', files);
+  await page.waitForSelector('text=/1,000 images in .* s/', { timeout: 600_000 });
+  assert.equal(await page.locator('.tile').count(), 60);
+  assert.equal(await page.evaluate(() => window.urls), 0, 'no object URL is made for a tile');
+  const { results } = JSON.parse(await saved(page, 'Save JSON'));
+  assert.deepEqual(results.map(({ file }) => file), files.map(({ name }) => name), 'order kept');
+  const first = async () => Number(await page.locator('.tile').first().getAttribute('data-index'));
+  assert.equal(results[await first()].pValue, Math.min(...results.map(({ pValue }) => pValue)));
+  await page.click('text=More familiar');
+  await page.waitForSelector('text=Page 2 of 17');
+  // From here on: only what the brush leaves.
+  const low = page.locator('.brush input').first();
+  await low.fill('200');
+  await low.press('ArrowLeft');
+  const from = Number((await page.locator('.brush > .hint').innerText()).match(/from ([\d.]+)/)[1]);
+  await page.waitForFunction((wanted) => Number(document.querySelector('.tile')?.dataset.index) === wanted,
+    results.map(({ score, pValue }, i) => ({ score, pValue, i })).filter(({ score }) => score >= from).sort((a, b) => a.pValue - b.pValue || a.score - b.score || a.i - b.i)[0].i);
+  const part = JSON.parse(await saved(page, 'Save JSON')).results;
+  assert.ok(part.length > 0 && part.length < 1000);
+  assert.ok(part.every(({ score }) => score >= from - 0.001));
   await clean(opened);
 });
 
@@ -99,9 +139,34 @@ test('the heat map shows every layer that has positions, and the keyboard reache
     pictures.add(await page.locator('.frame canvas').evaluate((canvas) => canvas.toDataURL()));
   }
   assert.ok(pictures.size >= 2, `${pictures.size} different heat maps`);
-  const result = JSON.parse(await saved(page, 'Save result'));
+  const result = JSON.parse(await saved(page, 'Result (JSON)'));
   assert.equal(result.schema, 'nac.result/1');
   assert.ok(result.explanation.layers.some(({ map }) => map?.values.length === map?.width * map?.height));
+  await clean(opened);
+});
+
+test('the reasons: verdicts of the baselines, coverage of every neuron, and where this image fell among its histogram', async () => {
+  const opened = await open();
+  const { page } = opened;
+  await page.click('.sample[title="shirt"]');
+  await page.waitForSelector('nac-result .file:has-text("shirt.png")');
+  assert.deepEqual(await page.locator('.opinions .opinion').allInnerTexts(), ['Out', 'Out', 'Out', 'Out']);
+  const result = JSON.parse(await saved(page, 'Result (JSON)'));
+  const lowest = result.layers.reduce((best, layer) => (layer.score < best.score ? layer : best));
+  assert.equal(await page.locator('.row:has-text("least covered") input:checked + span').innerText(), lowest.name);
+  const { neurons, coverage } = result.explanation.layers.find(({ name }) => name === lowest.name);
+  assert.deepEqual(await page.locator('.neuron b').allInnerTexts(), neurons.map(({ neuron }) => `#${neuron}`));
+  const first = page.locator('.neuron svg').first();
+  const { needle, step } = await first.evaluate((svg) => ({ needle: Number(svg.querySelector('.needle line').getAttribute('x1')), step: svg.viewBox.baseVal.width }));
+  // layer1 has 100 edges: 99 bins, the last of which, above 1, is not drawn.
+  assert.ok(Math.abs(needle - ((neurons[0].bin + 0.5) * step) / 98) < 1e-6);
+  await page.click('.row:has-text("least covered") label:has-text("avgpool")');
+  await page.waitForSelector(`.neuron b:text-is("#${result.explanation.layers[0].neurons[0].neuron}")`);
+  const lines = (await saved(page, 'Neurons (CSV)')).trim().split('\r\n');
+  assert.equal(lines.length, 1 + result.layers.reduce((sum, layer) => sum + layer.neurons, 0));
+  assert.equal(Number(lines.at(-1).split(',')[2]), coverage.at(-1));
+  assert.match(await saved(page, 'Result (CSV)'), /^file,verdict,score,.*\r\nfashion-mnist\/shirt.png,out,/);
+  for (const button of ['Picture (PNG)', 'Score chart (PNG)']) assert.match(await saved(page, button), /^.PNG/);
   await clean(opened);
 });
 

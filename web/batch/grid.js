@@ -1,0 +1,95 @@
+// @ts-check
+/** Scored images as tiles, a page of them at a time: ten thousand images are no heavier than a hundred. */
+import { emit, h } from '../dom.js';
+import { explainError, percent, shortP } from '../words.js';
+import { Thumbnails } from './thumbnails.js';
+
+/** @typedef {import('./gallery.js').Entry} Entry */
+
+const PAGE = 60;
+
+export class Grid extends HTMLElement {
+  /** @type {Entry[]} */
+  #entries = [];
+  /** What is on the page now, to see whether anything has changed. @type {Entry[]} */
+  #shown = [];
+  #page = 0;
+  #thumbnails = new Thumbnails();
+  #tiles = h('ul', { class: 'grid' });
+  #place = h('span', { class: 'number' });
+  #previous = h('button', { type: 'button', click: () => this.#turn(-1) }, '← Less familiar');
+  #next = h('button', { type: 'button', click: () => this.#turn(1) }, 'More familiar →');
+  #pager = h('nav', { class: 'row pager', 'aria-label': 'Pages of images' }, this.#previous, this.#place, this.#next);
+
+  connectedCallback() {
+    if (this.childElementCount === 0) this.append(this.#tiles, this.#pager);
+  }
+
+  /** @param {Entry[]} entries in the order to be shown */
+  show(entries) {
+    this.#entries = entries;
+    this.#draw();
+  }
+
+  /** Forgets everything. */
+  clear() {
+    this.#thumbnails.clear();
+    this.#page = 0;
+    this.#shown = [];
+    this.show([]);
+  }
+
+  first() {
+    this.#page = 0;
+  }
+
+  /** Puts the focus on a tile, on whichever page it is. @param {Entry} entry */
+  focusOn(entry) {
+    const at = this.#entries.indexOf(entry);
+    if (at >= 0) this.#page = Math.floor(at / PAGE);
+    this.#draw();
+    /** @type {HTMLElement | null} */ (this.querySelector(`[data-index="${entry.index}"]`))?.focus();
+  }
+
+  /** @param {number} step */
+  #turn(step) {
+    this.#page += step;
+    this.#draw();
+    this.scrollIntoView({ block: 'start' });
+  }
+
+  #draw() {
+    const pages = Math.max(1, Math.ceil(this.#entries.length / PAGE));
+    this.#page = Math.min(Math.max(this.#page, 0), pages - 1);
+    const shown = this.#entries.slice(this.#page * PAGE, (this.#page + 1) * PAGE);
+    this.#pager.hidden = pages < 2;
+    this.#place.textContent = `Page ${this.#page + 1} of ${pages.toLocaleString('en')}`;
+    this.#previous.disabled = this.#page === 0;
+    this.#next.disabled = this.#page === pages - 1;
+    if (shown.length === this.#shown.length && shown.every((entry, i) => entry === this.#shown[i])) return;
+    this.#shown = shown;
+    const focused = /** @type {any} */ (document.activeElement)?.dataset?.index;
+    // Tiles that stay keep their picture.
+    const old = new Map([...this.#tiles.children].map((tile) => [Number(tile.firstElementChild.dataset.index), tile]));
+    this.#tiles.replaceChildren(...shown.map((entry) => old.get(entry.index) ?? this.#tile(entry)));
+    if (focused !== undefined) this.#tiles.querySelector(`[data-index="${focused}"]`)?.focus();
+  }
+
+  /** @param {Entry} entry */
+  #tile(entry) {
+    const { file, result, error, index } = entry;
+    const name = file.name.split('/').at(-1);
+    const words = error ? explainError(error).title : `${result?.verdict === 'out' ? 'out-of-distribution' : 'in-distribution'}, ${shortP(result?.pValue)}`;
+    const picture = error ? h('span', { class: 'no-image', 'aria-hidden': 'true' }, '?') : h('span', { class: 'thumbnail', 'aria-hidden': 'true' });
+    // Asked for when the tile is in the document: those that never are cost nothing.
+    if (!error) queueMicrotask(() => picture.append(this.#thumbnails.of(file)));
+    return h('li', null,
+      h('button', { type: 'button', class: 'tile', 'data-index': index, 'data-verdict': error ? 'error' : (result?.verdict ?? 'none'), title: file.name, 'aria-label': `${name}: ${words}`, click: () => emit(this, 'nac-open', entry) },
+        picture,
+        h('span', { class: 'tile-name' }, name),
+        h('span', { class: 'tile-verdict number' }, error ? 'unreadable' : shortP(result?.pValue)),
+        result && h('span', { class: 'hint' }, `${result.label} ${percent(result.probability)}`)));
+  }
+}
+
+customElements.define('nac-grid', Grid);
