@@ -3,6 +3,8 @@
 import './engine/engine-state.js';
 import './intake/drop.js';
 import './batch/gallery.js';
+import './evaluation/evaluation.js';
+import './workshop/workshop.js';
 import './result/result.js';
 import './offline/privacy.js';
 import './offline/update.js';
@@ -10,6 +12,7 @@ import './intake/samples.js';
 import { load } from './engine/detector.js';
 import { announce } from './dom.js';
 import { sortOut } from './intake/inputs.js';
+import { enter } from './rooms.js';
 import { explainError, spokenVerdict } from './words.js';
 
 const find = (/** @type {string} */ selector) => /** @type {any} */ (document.querySelector(selector));
@@ -52,6 +55,11 @@ async function start(own) {
 async function take(files) {
   touched = true;
   const { model, profile, images } = sortOut(files);
+  if (model && !profile) {
+    // Nobody has a profile of it yet: here is where one is made.
+    enter('workshop');
+    return find('nac-workshop').open(model);
+  }
   if (model || profile) {
     ++question;
     gallery.stop();
@@ -129,7 +137,17 @@ function fail(error, about) {
   announce(`${about?.file ?? ''} ${explainError(error, about?.subject).title}`);
 }
 
-addEventListener('nac-files', (event) => take(/** @type {any} */ (event).detail.files));
+addEventListener('nac-files', (event) => {
+  const { files } = /** @type {any} */ (event).detail;
+  // The first sample is scored wherever the visitor is; what was dropped is answered where answers are.
+  if (event.target !== samples) enter('images');
+  take(files);
+});
+addEventListener('nac-use', async (event) => {
+  enter('images');
+  await take(/** @type {any} */ (event).detail.files);
+  samples.chooseFirst();
+});
 addEventListener('nac-failed', (event) => fail(/** @type {any} */ (event).detail.error));
 addEventListener('nac-scored', (event) => {
   const { file, result } = /** @type {any} */ (event).detail;
@@ -149,6 +167,7 @@ addEventListener('nac-open', (event) => {
   find('#result').scrollIntoView({ block: 'start' });
 });
 
+find('nac-evaluation').detector = () => loading;
 view.showBusy('Loading the model…');
 start({}).then(
   // Something to look at, unless the visitor was faster.

@@ -84,7 +84,7 @@ export function spokenVerdict(result, name) {
 /**
  * An error as a person wants to read it.
  * @param {any} error
- * @param {'image' | 'model'} [subject] what was being read; model: or its profile
+ * @param {Subject} [subject] what was being read; model: or its profile; onnx: a model alone
  * @returns {{ title: string, text: string, hint: string, mark: string }} mark: a sign that stands for it
  */
 export function explainError(error, subject = 'image') {
@@ -92,11 +92,17 @@ export function explainError(error, subject = 'image') {
   return { mark, ...sentences(error, subject) };
 }
 
-/** @param {any} error @param {'image' | 'model'} subject */
+/** @typedef {'image' | 'model' | 'onnx'} Subject */
+
+/** @param {any} error @param {Subject} subject */
 function sentences(error, subject) {
   const text = String(error?.message ?? error);
   if (subject === 'model' && ['MALFORMED', 'UNSUPPORTED', 'LIMIT_EXCEEDED', 'NOT_FINITE', 'INVALID_ARGUMENT'].includes(error?.code))
     return { title: 'This model or profile can’t be used', text, hint: 'A detector needs two files that belong together: an .onnx model and the .safetensors profile made from it. Drop both at once.' };
+  if (subject === 'onnx') {
+    if (error?.code === 'UNSUPPORTED') return { title: 'This model has something that isn’t supported', text, hint: 'Models are ONNX files of image classifiers, opset 9 to 18, with weights inside. The operator or feature is named below.' };
+    if (error?.code === 'MALFORMED') return { title: 'This isn’t an ONNX model', text, hint: 'It may be damaged or cut off, or another kind of file. torch.onnx.export writes the right kind.' };
+  }
   switch (error?.code) {
     case 'MALFORMED':
       return { title: 'This file can’t be read', text, hint: 'It may be damaged or cut off. Images can be PNG, JPEG, or whatever else this browser shows (WebP, AVIF, GIF).' };

@@ -3,12 +3,11 @@
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { drop, launch, openPage, sample, serve } from './helpers/browser.js';
+import { drop, launch, openPage, sample, serve, settled } from './helpers/browser.js';
 
 const [folder, site] = process.argv.slice(2);
 const server = await serve(site);
 const browser = await launch();
-const settled = (page) => page.waitForSelector('.neurons svg', { timeout: 60_000 });
 const choose = async (page, name) => {
   await page.click(`.sample[title="${name}"]`);
   await page.waitForSelector(`nac-result .file:has-text("${name.replaceAll(' ', '-')}")`);

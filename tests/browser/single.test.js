@@ -27,7 +27,7 @@ test('the single file scores a sample and a dropped image as Node does, to the l
   for (const name of ['cifar10/ship.png', 'mnist/digit-7.png']) {
     if (name.startsWith('mnist')) await drop(page, [sample(name)]);
     await page.waitForSelector(`nac-result .file:has-text("${path.basename(name)}")`);
-    const there = JSON.parse(await saved(page, 'Save result'));
+    const there = JSON.parse(await saved(page, 'Result (JSON)'));
     assert.deepEqual(pick(there), pick(await scoreInNode(readFileSync(sample(name)))), name);
   }
   await clean(opened);

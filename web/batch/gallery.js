@@ -41,8 +41,9 @@ export class Gallery extends HTMLElement {
     };
     let drawn = 0;
     try {
-      for await (const one of detector.scoreAll(files, { signal: controller.signal })) {
+      for await (const one of detector.scoreAll(files.map(nameless), { signal: controller.signal })) {
         const index = this.#entries.length;
+        one.file = files[index].name;
         /** @type {Entry} */
         const entry = one.error ? { index, file: files[index], error: one.error, split: false } : { index, file: files[index], result: one, split: isSplit(one) };
         this.#entries.push(entry);
@@ -141,6 +142,9 @@ export class Gallery extends HTMLElement {
     this.#parts.grid.show(this.#chosen().sort((a, b) => rank(a) - rank(b) || (a.result?.score ?? 0) - (b.result?.score ?? 0) || a.index - b.index));
   }
 }
+
+/** By its name a file could be a sprite of many images; here a file is one. @param {File} file */
+const nameless = (file) => ({ name: '', load: async () => new Uint8Array(await file.arrayBuffer()) });
 
 /** @param {Entry} entry */
 const rank = ({ result }) => (result ? (result.pValue ?? result.score) : 2);

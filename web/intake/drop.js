@@ -22,9 +22,10 @@ export class Drop extends HTMLElement {
     addEventListener('dragenter', () => over(++depth > 0));
     addEventListener('dragleave', () => over((depth = Math.max(0, depth - 1)) > 0));
     addEventListener('dragover', (event) => event.preventDefault());
+    // Before anyone else: other places that take drops keep them to themselves.
+    addEventListener('drop', () => over((depth = 0) > 0), true);
     addEventListener('drop', (event) => {
       event.preventDefault();
-      over((depth = 0) > 0);
       if (event.dataTransfer) this.#arrive(filesOf(event.dataTransfer));
     });
     addEventListener('paste', (event) => {

@@ -1,6 +1,18 @@
 // @ts-check
 /** Files, however they come in: drop, paste, picker. All roads end in a list of Files. */
 
+/** Of files that were dropped in a folder, which only a picker writes into the file. @type {WeakMap<File, string>} */
+const paths = new WeakMap();
+
+/** Below the folder that was given, where there was one. @param {File} file */
+export const pathOf = (file) => file.webkitRelativePath || paths.get(file) || file.name;
+
+/** A picture with its class, which is the folder it lies in below the one that was given. @param {File} file */
+export function toPicture(file) {
+  const folders = pathOf(file).split('/').slice(1, -1);
+  return { file, name: pathOf(file), group: folders[0] };
+}
+
 const IMAGE = /\.(png|jpe?g|webp|avif|gif|bmp)$/i;
 
 /**
@@ -35,7 +47,11 @@ async function walk(folder) {
   for (let batch = await read(reader); batch.length > 0; batch = await read(reader)) {
     for (const entry of batch) {
       if (entry.isDirectory) files.push(...(await walk(entry)));
-      else if (IMAGE.test(entry.name)) files.push(await new Promise((resolve, reject) => entry.file(resolve, reject)));
+      else if (IMAGE.test(entry.name)) {
+        const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
+        paths.set(file, entry.fullPath.replace(/^\//, ''));
+        files.push(file);
+      }
     }
   }
   return files.sort(byPath);
@@ -45,7 +61,7 @@ async function walk(folder) {
 const read = (reader) => new Promise((resolve, reject) => reader.readEntries(resolve, reject));
 
 /** @param {File} a @param {File} b */
-const byPath = (a, b) => (a.webkitRelativePath || a.name).localeCompare(b.webkitRelativePath || b.name, undefined, { numeric: true });
+const byPath = (a, b) => pathOf(a).localeCompare(pathOf(b), undefined, { numeric: true });
 
 /**
  * A model and its profile among the files, and the rest.

@@ -5,7 +5,7 @@ import { explainError } from '../words.js';
 
 /**
  * @param {any} error
- * @param {{ file?: string, subject?: 'image' | 'model', retry?: { text: string, act: () => void } }} about
+ * @param {{ file?: string, subject?: import('../words.js').Subject, retry?: { text: string, act: () => void } }} about
  */
 export function errorCard(error, { file, subject, retry }) {
   const { title, text, hint, mark } = explainError(error, subject);

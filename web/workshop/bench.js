@@ -1,0 +1,83 @@
+// @ts-check
+/** The page's side of the workbench. */
+import { unpackError } from '../../wasm/js/error.js';
+import { binary } from '../engine/detector.js';
+
+/** @typedef {{ done: number, total?: number, failed?: { file: string, message: string } }} Progress */
+
+/** What a worker can be told: an URL object cannot be sent to one. */
+function sendable() {
+  const { variant, wasm } = binary();
+  return { variant, wasm: wasm.href };
+}
+
+/** A call that can be paused and ended. Its promise rejects with an AbortError when it was. */
+export class Job {
+  #worker;
+  #id;
+  /** @type {Promise<any>} */
+  result;
+
+  /** @param {Worker} worker @param {number} id @param {Promise<any>} result */
+  constructor(worker, id, result) {
+    this.#worker = worker;
+    this.#id = id;
+    this.result = result;
+  }
+
+  /** @param {boolean} on */
+  pause(on) {
+    this.#worker.postMessage({ id: this.#id, pause: on });
+  }
+
+  cancel() {
+    this.#worker.postMessage({ id: this.#id, abort: true });
+  }
+}
+
+export class Bench {
+  #worker = new Worker(new URL('./bench-worker.js', import.meta.url), { type: 'module' });
+  /** @type {Map<number, { resolve: (value: any) => void, reject: (error: any) => void, onProgress?: (progress: Progress) => void }>} */
+  #waiting = new Map();
+  #next = 0;
+
+  constructor() {
+    this.#worker.addEventListener('message', ({ data: { id, result, error, progress } }) => {
+      const waiting = this.#waiting.get(id);
+      if (progress) return waiting?.onProgress?.(progress);
+      this.#waiting.delete(id);
+      if (error) waiting?.reject(error.aborted ? new DOMException('cancelled', 'AbortError') : unpackError(error));
+      else waiting?.resolve(result);
+    });
+    this.#worker.addEventListener('error', ({ message }) => {
+      for (const { reject } of this.#waiting.values()) reject(new Error(message || 'the workbench could not be started'));
+      this.#waiting.clear();
+    });
+  }
+
+  /**
+   * @param {string} call
+   * @param {any} [args]
+   * @param {(progress: Progress) => void} [onProgress]
+   */
+  start(call, args = {}, onProgress) {
+    const id = this.#next++;
+    const result = new Promise((resolve, reject) => this.#waiting.set(id, { resolve, reject, onProgress }));
+    this.#worker.postMessage({ id, call, args, files: /** @type {any} */ (globalThis).nacFiles });
+    return new Job(this.#worker, id, result);
+  }
+
+  /** @param {File} model */
+  inspect(model) {
+    return this.start('inspect', { binary: sendable(), model }).result;
+  }
+
+  /** @param {File} model @param {{ layers: any, preprocess: string }} how */
+  open(model, how) {
+    return this.start('open', { binary: sendable(), model, ...how }).result;
+  }
+
+  close() {
+    this.#worker.terminate();
+  }
+}

@@ -1,0 +1,122 @@
+// @ts-check
+/** Settings of every layer, with their effect as they move: on states that are kept, so that no network runs. */
+import { compareHistogram } from '../charts/compare.js';
+import { emit, h, replace } from '../dom.js';
+import { percent } from '../words.js';
+
+/** @typedef {import('../../wasm/js/workbench.js').Settings} Settings */
+
+const BINS = [50, 100, 200, 500, 1000];
+// Of alpha and O around their defaults: so many decades to each side, in so many steps.
+const DECADES = 2;
+const STEPS = 80;
+
+export class Tuning extends HTMLElement {
+  /** @type {Settings} */
+  #defaults = { alpha: [], bins: [], fill: [] };
+  /** @type {Settings} */
+  settings = { alpha: [], bins: [], fill: [] };
+  falseAlarm = 0.05;
+  #rows = h('tbody');
+  #chart = h('div', { class: 'compare-place' });
+  #figures = h('p', { class: 'lead number figures', role: 'status' });
+  #busy = false;
+  #again = false;
+  /** @type {(settings: Settings, falseAlarm: number) => Promise<any>} */
+  measure = async () => null;
+  #alarm = h('input', { type: 'range', id: 'alarm', min: 1, max: 20, value: 5, input: () => { this.falseAlarm = Number(this.#alarm.value) / 100; this.#moved(); } });
+  #alarmWords = h('output', { class: 'number', for: 'alarm' }, '5 %');
+
+  connectedCallback() {
+    if (this.childElementCount > 0) return;
+    this.append(
+      h('div', { class: 'tuning-chart' }, this.#figures, this.#chart,
+        h('p', { class: 'hint' }, 'Above: held-out in-distribution images. Below: outliers. Each to its own highest bar; dashed: the threshold.')),
+      h('p', { class: 'row start' }, h('label', { for: 'alarm' }, 'False alarms promised'), this.#alarm, this.#alarmWords),
+      h('div', { class: 'scroll' }, h('table', { class: 'settings' },
+        h('thead', null, h('tr', null, h('th', { scope: 'col' }, 'Layer'), h('th', { scope: 'col' }, 'alpha: steepness'), h('th', { scope: 'col' }, 'M: bins'), h('th', { scope: 'col' }, 'O: images that fill a bin'))), this.#rows)),
+      h('p', { class: 'row start' }, h('button', { type: 'button', click: () => this.set(this.#defaults) }, 'Back to the defaults')));
+  }
+
+  /** @param {string[]} layers @param {Settings} defaults */
+  open(layers, defaults) {
+    this.#defaults = defaults;
+    this.settings = structuredClone(defaults);
+    this.dataset.layers = JSON.stringify(layers);
+    this.set(defaults);
+  }
+
+  /** @param {Settings} settings */
+  set(settings) {
+    this.settings = structuredClone(settings);
+    const layers = /** @type {string[]} */ (JSON.parse(this.dataset.layers ?? '[]'));
+    replace(this.#rows, layers.map((name, layer) => h('tr', null,
+      h('th', { scope: 'row' }, name),
+      h('td', null, this.#slider(`alpha of ${name}`, 'alpha', layer, (value) => Number(value.toPrecision(2)))),
+      h('td', null, h('select', { 'aria-label': `M of ${name}`, change: (/** @type {any} */ event) => { this.settings.bins[layer] = Number(event.target.value); this.#moved(); } },
+        [...new Set([...BINS, settings.bins[layer]])].sort((a, b) => a - b).map((value) => h('option', { value, selected: value === settings.bins[layer] }, value)))),
+      h('td', null, this.#slider(`O of ${name}`, 'fill', layer, (value) => Math.max(1, Math.round(value)))))));
+    this.#moved();
+  }
+
+  /** The setting has moved, or the images have. */
+  refresh() {
+    this.#moved();
+  }
+
+  /**
+   * A slider over decades around the default.
+   * @param {string} label
+   * @param {'alpha' | 'fill'} key
+   * @param {number} layer
+   * @param {(value: number) => number} round
+   */
+  #slider(label, key, layer, round) {
+    const base = this.#defaults[key][layer];
+    const words = h('output', { class: 'number' }, String(this.settings[key][layer]));
+    const place = Math.round((Math.log10(this.settings[key][layer] / base) / DECADES) * (STEPS / 2));
+    const slider = h('input', { type: 'range', min: -STEPS / 2, max: STEPS / 2, value: place, 'aria-label': label, 'aria-valuetext': words.textContent, input: () => {
+      const value = round(base * 10 ** ((DECADES * Number(slider.value)) / (STEPS / 2)));
+      this.settings[key][layer] = value;
+      words.textContent = String(value);
+      slider.setAttribute('aria-valuetext', String(value));
+      this.#moved();
+    } });
+    return h('div', { class: 'slider' }, slider, words);
+  }
+
+  /** Measures the last of all positions; those in between are skipped while one is measured. */
+  async #moved() {
+    this.#alarmWords.textContent = percent(this.falseAlarm);
+    if (this.#busy) {
+      this.#again = true;
+      return;
+    }
+    this.#busy = true;
+    try {
+      do {
+        this.#again = false;
+        this.#show(await this.measure(structuredClone(this.settings), this.falseAlarm));
+      } while (this.#again);
+    } catch (error) {
+      this.#figures.textContent = String(/** @type {any} */ (error)?.message ?? error);
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  /** @param {any} measured */
+  #show(measured) {
+    if (!measured) return;
+    const { id, ood, threshold, metrics, energy } = measured;
+    const caught = (/** @type {Float32Array} */ scores) => scores.reduce((count, score) => count + (score < threshold ? 1 : 0), 0) / scores.length;
+    const parts = [];
+    if (metrics) parts.push(`AUROC ${(100 * metrics.auroc).toFixed(1)} (energy ${(100 * energy.auroc).toFixed(1)})`, `FPR95 ${(100 * metrics.fpr95).toFixed(1)}`);
+    if (threshold !== null && id.length > 0) parts.push(`flags ${percent(caught(id))} of familiar images${ood.length > 0 ? ` and ${percent(caught(ood))} of outliers` : ''}`);
+    this.#figures.textContent = parts.join(' · ') || 'No held-out image to measure with.';
+    this.#chart.replaceChildren(compareHistogram({ id, ood, threshold, label: this.#figures.textContent ?? '' }));
+    emit(this, 'nac-measured', measured);
+  }
+}
+
+customElements.define('nac-tuning', Tuning);
