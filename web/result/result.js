@@ -2,6 +2,7 @@
 /** One image: verdict, place among the familiar ones, and why. Shows errors in the same place. */
 import { h, replace } from '../dom.js';
 import { download, saveCanvas, saveChart, toCsv, toJson, toNeuronCsv } from '../export.js';
+import { Lab } from '../lab/lab.js';
 import { errorCard } from './error.js';
 import { layers } from './layers.js';
 import { neurons } from './neurons.js';
@@ -16,6 +17,8 @@ export class ResultView extends HTMLElement {
   #url = '';
   /** What the heat map shows. */
   #view = { layer: -1 };
+  /** @type {Lab | null} */
+  #lab = null;
 
   /**
    * @param {Result} result with explanation
@@ -24,6 +27,8 @@ export class ResultView extends HTMLElement {
   show(result, { file, detector, calibration, back }) {
     URL.revokeObjectURL(this.#url);
     this.#url = URL.createObjectURL(file);
+    this.#lab?.close();
+    this.#lab = new Lab({ result, file, detector, calibration });
     this.dataset.verdict = result.verdict ?? 'none';
     replace(this,
       back && backButton(back),
@@ -31,12 +36,14 @@ export class ResultView extends HTMLElement {
       h('div', { class: 'pair' }, opinions(result), predictions(result)),
       layers(result),
       neurons(result, detector),
+      this.#lab.element,
       times(result),
       this.#exports(result, file));
   }
 
   /** @param {any} error @param {{ file?: string, subject?: 'image' | 'model', retry?: { text: string, act: () => void }, back?: () => void }} [about] */
   showError(error, { back, ...about } = {}) {
+    this.#lab?.close();
     this.dataset.verdict = 'error';
     replace(this, back && backButton(back), errorCard(error, about));
   }
