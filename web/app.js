@@ -93,6 +93,7 @@ async function showOne(file, { back } = {}) {
     const { detector, calibration } = await loading;
     const result = await detector.score(file, { explain: true });
     if (asked !== question) return;
+    if (performance.getEntriesByName('nac-first-score').length === 0) performance.mark('nac-first-score');
     view.show(result, { file, detector, calibration, back });
     samples.mark(file.name, result.verdict);
     announce(spokenVerdict(result, file.name));

@@ -88,6 +88,8 @@ export function spokenVerdict(result, name) {
  * @returns {{ title: string, text: string, hint: string, mark: string }} mark: a sign that stands for it
  */
 export function explainError(error, subject = 'image') {
+  if (['NotAllowedError', 'NotFoundError', 'NotReadableError', 'OverconstrainedError'].includes(error?.name))
+    return { mark: '◉', title: 'There is no picture from the camera', text: String(error.message), hint: 'It may be missing, in use elsewhere, or this page isn’t allowed to use it: the browser’s address bar says.' };
   const mark = { LIMIT_EXCEEDED: '⤢', OUT_OF_MEMORY: '▦', MISMATCH: '≠', NO_SIMD: '⌛', NOT_FOUND: '∅' }[String(error?.code)] ?? '?';
   return { mark, ...sentences(error, subject) };
 }

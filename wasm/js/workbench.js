@@ -4,7 +4,7 @@
  * often as a slider moves, save what is good. Memory: 8 bytes a neuron and image.
  */
 import { parseLayers } from './build.js';
-import { Collector, addSelfTest, calibrate, chooseAlpha, chooseFill, describeProfile, statesOfLayers, summarise } from './collector.js';
+import { BINS, Collector, addSelfTest, calibrate, chooseAlpha, chooseFill, describeProfile, joinStates, statesOfLayers, summarise } from './collector.js';
 import { openPool } from './detector.js';
 import { Engine } from './engine.js';
 import { NacError } from './error.js';
@@ -20,8 +20,6 @@ import { tune } from './tune.js';
  * @typedef {{ layers?: number[], alpha: number[], bins: number[], fill: number[] }} Settings one value a layer; layers: which of the taps, all
  *   of them without it
  */
-
-const BINS = 50;
 
 export class Workbench {
   /** @type {Record<'profile' | 'held', States[]> & { ood: States[][] }} ood: a list a set */
@@ -95,7 +93,7 @@ export class Workbench {
     if (profile.length === 0) throw new NacError('INVALID_ARGUMENT', 'there is no image to build a profile from');
     const layers = profile[0].taps.map((_, layer) => layer);
     return {
-      alpha: layers.map((layer) => chooseAlpha(profile.map(({ z }) => z[layer]), profile.map(({ g }) => g[layer]))),
+      alpha: layers.map((layer) => chooseAlpha(joinStates(profile, 'z', layer), joinStates(profile, 'g', layer))),
       bins: layers.map(() => BINS),
       fill: layers.map(() => chooseFill(profile.length)),
     };

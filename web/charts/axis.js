@@ -10,6 +10,7 @@ const TOP = 44;
 const BASE = HEIGHT - 34;
 const ROOM = BASE - TOP;
 const BINS = 48;
+const LABEL = 150; // widest of the threshold's words
 
 /** Of the drawing's width, on each side of its axis, in percent: for what is laid over it. */
 export const AXIS_INSET = (100 * SIDE) / WIDTH;
@@ -62,7 +63,9 @@ export function scoreAxis(what) {
     );
   }
   if (threshold !== null) {
-    const side = x(threshold) > WIDTH * 0.75 ? 'end' : 'start';
+    // Its words keep out of the needle's way, and inside of the drawing.
+    const crowded = score !== undefined && score >= threshold && x(score) - x(threshold) < LABEL;
+    const side = (crowded && x(threshold) > LABEL) || x(threshold) > WIDTH * 0.75 ? 'end' : 'start';
     svg.append(
       s('line', { x1: x(threshold), x2: x(threshold), y1: TOP - 12, y2: BASE, class: 'threshold' }),
       s('text', { x: x(threshold) + (side === 'end' ? -5 : 5), y: TOP - 5, class: `note ${side}` }, `threshold ${threshold.toFixed(2)}`),

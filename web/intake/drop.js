@@ -2,6 +2,7 @@
 /** Where images come in. Fires nac-files { files }, whichever way they came. */
 import { emit, h } from '../dom.js';
 import { filesOf, filesOfFolder } from './inputs.js';
+import { hasCamera, takePicture } from './webcam.js';
 
 export class Drop extends HTMLElement {
   connectedCallback() {
@@ -13,7 +14,8 @@ export class Drop extends HTMLElement {
         h('p', { class: 'row centre' },
           h('button', { type: 'button', class: 'primary', click: () => files.click() }, 'Choose images'),
           h('button', { type: 'button', click: () => folder.click() }, 'Choose folder')),
-        h('p', { class: 'hint' }, 'or paste one with ', h('kbd', null, 'Ctrl'), ' ', h('kbd', null, 'V')), files, folder),
+        h('p', { class: 'hint' }, 'or paste one with ', h('kbd', null, 'Ctrl'), ' ', h('kbd', null, 'V'),
+          hasCamera() && [', or ', h('button', { type: 'button', class: 'link', click: () => this.#photograph() }, 'use the camera')]), files, folder),
     );
 
     // The whole window takes drops: a near miss must not make the browser leave the page.
@@ -37,6 +39,15 @@ export class Drop extends HTMLElement {
   #picked(input, files) {
     this.#arrive(Promise.resolve(files));
     input.value = ''; // or choosing the same file again would be no change
+  }
+
+  async #photograph() {
+    try {
+      const file = await takePicture();
+      if (file) emit(this, 'nac-files', { files: [file] });
+    } catch (error) {
+      emit(this, 'nac-failed', { error });
+    }
   }
 
   /** @param {Promise<File[]>} promise */

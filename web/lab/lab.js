@@ -42,7 +42,7 @@ export class Lab {
     });
     this.element = h('article', { class: 'card lab' },
       h('h3', null, 'New object or bad camera?'),
-      h('p', { class: 'hint' }, 'Make the picture worse, and see how far the score moves: a photograph that blur alone pushes past the threshold was no new object.'),
+      h('p', { class: 'hint' }, 'Make a picture worse and see how far its score moves: where a little blur or noise is enough to cross the threshold, “out” may mean a bad camera instead of a new object.'),
       h('div', { class: 'lab-parts' },
         h('div', { class: 'frame' }, this.#canvas),
         h('div', { class: 'lab-controls' }, controls, h('button', { type: 'button', click: () => this.#reset() }, 'As it was'))),

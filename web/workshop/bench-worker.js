@@ -11,6 +11,7 @@ import { host } from '../../wasm/js/host-browser.js';
 import { Engine, openWorkbench } from '../../wasm/js/index.js';
 import { defaultPreset, inspect } from '../../wasm/js/inspect.js';
 import { holdOut } from '../../wasm/js/subset.js';
+import { KIND_NAMES } from '../../wasm/js/synthetic.js';
 
 /** @typedef {{ file: File, name: string, group?: string }} Picture */
 
@@ -47,7 +48,7 @@ const calls = {
   async outliers({ pictures }, task) {
     opened().clear('ood');
     if (pictures) await opened().collect('ood', task.each(pictures), task.options);
-    else await opened().collectSynthetic(held.map(lazy), task.options);
+    else await opened().collectSynthetic(held.map(lazy), Math.ceil(held.length / KIND_NAMES.length), task.options);
     return opened().counts;
   },
   defaults: () => opened().defaults(),

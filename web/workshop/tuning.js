@@ -14,8 +14,12 @@ const STEPS = 80;
 export class Tuning extends HTMLElement {
   /** @type {Settings} */
   #defaults = { alpha: [], bins: [], fill: [] };
-  /** @type {Settings} */
-  settings = { alpha: [], bins: [], fill: [] };
+  /** Of all layers, those that are not in use too. @type {Settings} */
+  #all = { alpha: [], bins: [], fill: [] };
+  /** @type {Set<number>} */
+  #used = new Set();
+  /** @type {string[]} */
+  #layers = [];
   falseAlarm = 0.05;
   #rows = h('tbody');
   #chart = h('div', { class: 'compare-place' });
@@ -41,21 +45,39 @@ export class Tuning extends HTMLElement {
   /** @param {string[]} layers @param {Settings} defaults */
   open(layers, defaults) {
     this.#defaults = defaults;
-    this.settings = structuredClone(defaults);
-    this.dataset.layers = JSON.stringify(layers);
+    this.#layers = layers;
     this.set(defaults);
   }
 
-  /** @param {Settings} settings */
+  /** Of the layers in use. @returns {Settings} */
+  get settings() {
+    const layers = [...this.#used].sort((a, b) => a - b);
+    const of = (/** @type {'alpha' | 'bins' | 'fill'} */ key) => layers.map((layer) => this.#all[key][layer]);
+    return { layers, alpha: of('alpha'), bins: of('bins'), fill: of('fill') };
+  }
+
+  /** @param {Settings} settings of its layers; the others are out of use, at their defaults */
   set(settings) {
-    this.settings = structuredClone(settings);
-    const layers = /** @type {string[]} */ (JSON.parse(this.dataset.layers ?? '[]'));
-    replace(this.#rows, layers.map((name, layer) => h('tr', null,
-      h('th', { scope: 'row' }, name),
+    const layers = settings.layers ?? this.#layers.map((_, layer) => layer);
+    this.#used = new Set(layers);
+    this.#all = structuredClone(this.#defaults);
+    for (const key of /** @type {const} */ (['alpha', 'bins', 'fill'])) layers.forEach((layer, i) => (this.#all[key][layer] = settings[key][i]));
+    replace(this.#rows, this.#layers.map((name, layer) => h('tr', { class: this.#used.has(layer) ? '' : 'unused' },
+      h('th', { scope: 'row' }, h('label', null, h('input', { type: 'checkbox', checked: this.#used.has(layer), change: (/** @type {any} */ { target }) => this.#use(layer, target) }), ' ', name)),
       h('td', null, this.#slider(`alpha of ${name}`, 'alpha', layer, (value) => Number(value.toPrecision(2)))),
-      h('td', null, h('select', { 'aria-label': `M of ${name}`, change: (/** @type {any} */ event) => { this.settings.bins[layer] = Number(event.target.value); this.#moved(); } },
-        [...new Set([...BINS, settings.bins[layer]])].sort((a, b) => a - b).map((value) => h('option', { value, selected: value === settings.bins[layer] }, value)))),
+      h('td', null, h('select', { 'aria-label': `M of ${name}`, change: (/** @type {any} */ { target }) => { this.#all.bins[layer] = Number(target.value); this.#moved(); } },
+        [...new Set([...BINS, this.#all.bins[layer]])].sort((a, b) => a - b).map((value) => h('option', { value, selected: value === this.#all.bins[layer] }, value)))),
       h('td', null, this.#slider(`O of ${name}`, 'fill', layer, (value) => Math.max(1, Math.round(value)))))));
+    this.#moved();
+  }
+
+  /** @param {number} layer @param {HTMLInputElement} box */
+  #use(layer, box) {
+    // One layer at least: a score is a mean.
+    if (box.checked) this.#used.add(layer);
+    else if (this.#used.size > 1) this.#used.delete(layer);
+    box.checked = this.#used.has(layer);
+    box.closest('tr')?.classList.toggle('unused', !box.checked);
     this.#moved();
   }
 
@@ -73,11 +95,11 @@ export class Tuning extends HTMLElement {
    */
   #slider(label, key, layer, round) {
     const base = this.#defaults[key][layer];
-    const words = h('output', { class: 'number' }, String(this.settings[key][layer]));
-    const place = Math.round((Math.log10(this.settings[key][layer] / base) / DECADES) * (STEPS / 2));
+    const words = h('output', { class: 'number' }, String(this.#all[key][layer]));
+    const place = Math.round((Math.log10(this.#all[key][layer] / base) / DECADES) * (STEPS / 2));
     const slider = h('input', { type: 'range', min: -STEPS / 2, max: STEPS / 2, value: place, 'aria-label': label, 'aria-valuetext': words.textContent, input: () => {
       const value = round(base * 10 ** ((DECADES * Number(slider.value)) / (STEPS / 2)));
-      this.settings[key][layer] = value;
+      this.#all[key][layer] = value;
       words.textContent = String(value);
       slider.setAttribute('aria-valuetext', String(value));
       this.#moved();
@@ -96,7 +118,7 @@ export class Tuning extends HTMLElement {
     try {
       do {
         this.#again = false;
-        this.#show(await this.measure(structuredClone(this.settings), this.falseAlarm));
+        this.#show(await this.measure(this.settings, this.falseAlarm));
       } while (this.#again);
     } catch (error) {
       this.#figures.textContent = String(/** @type {any} */ (error)?.message ?? error);
