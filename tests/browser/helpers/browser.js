@@ -23,10 +23,11 @@ async function needChromium() {
   if (!installed()) await needPackages(['browser']);
 }
 
-export async function launch() {
+/** @param {string[]} [flags] besides those that every test has */
+export async function launch(flags = []) {
   await needChromium();
   const executablePath = installed();
-  return chromium.launch({ executablePath, args: FLAGS, headless: true });
+  return chromium.launch({ executablePath, args: [...FLAGS, ...flags], headless: true });
 }
 
 /** Serves a folder on a free port. @returns {Promise<{ address: string, close: () => void }>} */
