@@ -1,10 +1,10 @@
 """Whole networks against PyTorch autograd: writes tests/golden/networks/.
 
-    /usr/bin/python3 tests/oracle/network_goldens.py
+    /usr/bin/python3 tests/oracle/network_goldens.py [NAME...]
 
 Needs PyTorch, torchvision, onnx and numpy (Debian: python3-torch python3-torchvision python3-onnx).
 
-Four small networks with random weights and calibrated batch norms, exported by torch.onnx.export, and for each the logits and the
+Small networks with random weights and calibrated batch norms, exported by torch.onnx.export, and for each the logits and the
 pooled activation z and gradient g of every tap on the same 24 images. PyTorch computes in float64, so a difference from the goldens is
 ours alone. `scores` are NAC-UE of the last 8 images under a profile of the first 16, by numpy.
 
@@ -14,14 +14,19 @@ Files: input.safetensors (U8 pixels, x = (pixel - 128) / 64), NAME.onnx, NAME.sa
 import json
 import math
 import pathlib
+import sys
 
 import numpy as np
 import torch
 import torch.nn as nn
+from torchvision.models.convnext import CNBlockConfig, ConvNeXt
 from torchvision.models.densenet import DenseNet
+from torchvision.models.maxvit import MaxVit
 from torchvision.models.mobilenetv2 import MobileNetV2
+from torchvision.models.swin_transformer import PatchMergingV2, SwinTransformer, SwinTransformerBlockV2
+from torchvision.models.vision_transformer import VisionTransformer
 
-from oracle import export, pooled_states, randomise, save_safetensors, smooth_images
+from oracle import export, pooled_states, randomise, save_safetensors, smooth_images, split_tap
 
 OUT = pathlib.Path(__file__).resolve().parent.parent / "golden" / "networks"
 IMAGES, PROFILE_IMAGES, SIZE, CLASSES = 24, 16, 32, 10
@@ -92,12 +97,39 @@ def make_mobilenet():
     return MobileNetV2(num_classes=CLASSES, width_mult=0.25, inverted_residual_setting=settings, round_nearest=4)
 
 
-# name -> (how to make it, the modules whose outputs are tapped).
+def make_vit():
+    return VisionTransformer(image_size=SIZE, patch_size=8, num_layers=3, num_heads=2, hidden_dim=24, mlp_dim=48, num_classes=CLASSES)
+
+
+def make_swin():
+    """Windows of 4 in maps of 16 and 8, those of the second block shifted and masked."""
+    return SwinTransformer([2, 2], 12, [2, 1], [2, 4], [4, 4], num_classes=CLASSES)
+
+
+def make_swin_v2():
+    """Windows of 3 do not divide 16: the maps are padded."""
+    return SwinTransformer([2, 2], 8, [2, 1], [2, 4], [3, 3], num_classes=CLASSES, block=SwinTransformerBlockV2, downsample_layer=PatchMergingV2)
+
+
+def make_convnext():
+    return ConvNeXt([CNBlockConfig(8, 16, 1), CNBlockConfig(16, 24, 1), CNBlockConfig(24, None, 1)], num_classes=CLASSES)
+
+
+def make_maxvit():
+    return MaxVit((SIZE, SIZE), 8, 4, [8, 16], [1, 1], 4, 0.0, num_classes=CLASSES)
+
+
+# name -> (how to make it, the modules whose outputs are tapped, the opset; from 17 on the exporter writes LayerNormalization).
 NETWORKS = {
-    "resnet": (ResNet, ["avgpool", "layer3", "layer2", "layer1"]),
-    "vgg": (VGG, ["hidden", "features.8", "features.5", "features.2"]),
-    "densenet": (make_densenet, ["features.norm5", "features.denseblock2", "features.transition1"]),
-    "mobilenetv2": (make_mobilenet, ["features.5.0", "features.4", "features.2.conv.1", "features.1"]),
+    "resnet": (ResNet, ["avgpool", "layer3", "layer2", "layer1"], 13),
+    "vgg": (VGG, ["hidden", "features.8", "features.5", "features.2"], 13),
+    "densenet": (make_densenet, ["features.norm5", "features.denseblock2", "features.transition1"], 13),
+    "mobilenetv2": (make_mobilenet, ["features.5.0", "features.4", "features.2.conv.1", "features.1"], 13),
+    "vit": (make_vit, ["encoder.ln=cls", *(f"encoder.layers.encoder_layer_{i}.ln_2" for i in (2, 1, 0))], 13),
+    "swin": (make_swin, ["avgpool", "features.1=nhwc"], 17),
+    "swinv2": (make_swin_v2, ["avgpool", "features.1=nhwc"], 13),
+    "convnext": (make_convnext, ["classifier.0", "features.3", "features.1"], 13),
+    "maxvit": (make_maxvit, ["classifier.2", "blocks.0", "stem.1"], 17),
 }
 
 
@@ -139,10 +171,11 @@ def main():
     pixels = smooth_images(IMAGES, SIZE)
     save_safetensors(OUT / "input.safetensors", {"pixels": pixels.numpy()})
     images = (pixels.float() - 128) / 64
-    for name, (make, taps) in NETWORKS.items():
+    for name in sys.argv[1:] or NETWORKS:
+        make, taps, opset = NETWORKS[name]
         torch.manual_seed(11)
         network = randomise(make(), images)
-        export(network, taps, images, OUT / f"{name}.onnx")
+        export(network, taps, images, OUT / f"{name}.onnx", opset)
         logits, states = pooled_states(network.double(), taps, images.double())
         # Half of the states beyond sigmoid(+-1): every kind of bin is met.
         alphas = [float(np.float32(1 / max(np.median(np.abs((z * g).numpy())), 1e-12))) for z, g in states.values()]
@@ -150,7 +183,8 @@ def main():
         for tap, (z, g) in states.items():
             tensors[f"{tap}.z"] = z.numpy().astype(np.float32)
             tensors[f"{tap}.g"] = g.numpy().astype(np.float32)
-        metadata = {"taps": json.dumps(taps), "alphas": json.dumps(alphas), "bins": str(BINS), "fill": str(FILL), "profileImages": str(PROFILE_IMAGES)}
+        names, pools = zip(*map(split_tap, taps))
+        metadata = {"taps": json.dumps(names), "pools": json.dumps(pools), "alphas": json.dumps(alphas), "bins": str(BINS), "fill": str(FILL), "profileImages": str(PROFILE_IMAGES)}
         save_safetensors(OUT / f"{name}.safetensors", tensors, metadata)
         print(name, (OUT / f"{name}.onnx").stat().st_size, {t: tuple(z.shape) for t, (z, _) in states.items()}, tensors["scores"].round(3))
 

@@ -176,6 +176,8 @@ refuse("mod_by_zero", lambda net: net("Reshape", "x", net("Mod", ints(2, 90), in
 # a shape joined to the rest of one that has no more dimensions
 case("concat_empty", lambda net: net("Reshape", "x", net("Concat", ints(2, -1), net("Slice", net("Shape", "x"), ints(4), ints(9), ints(0)), axis=0)), lambda x: x)
 
+case("dropout_of_nothing", lambda net: net("Dropout", net("Relu", "x"), np.float32(0), np.array(True)), F.relu)
+
 # ---- Integers that stand for numbers -------------------------------------------------------------------
 
 Q, QS = np.array([-128, -3, 0, 127, 5, -77, 31, 2, 90, -1, 64, -64], np.int8).reshape(4, 3, 1, 1), floats(0.02, 0.01, 0.03, 0.005)

@@ -7,6 +7,10 @@ import numpy as np
 import onnx
 import torch
 import torch.nn as nn
+from torch.onnx import register_custom_op_symbolic
+
+# PyTorch 1.13 cannot export x.zero_(), by which Swin v2 drops the bias of its keys; later versions write the same.
+register_custom_op_symbolic("aten::zero", lambda g, x: g.op("Mul", x, g.op("Constant", value_t=torch.tensor(0.0))), 9)
 
 
 def save_safetensors(path, tensors, metadata=None):
@@ -23,8 +27,25 @@ def save_safetensors(path, tensors, metadata=None):
     path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(np.ascontiguousarray(a).tobytes() for a in tensors.values()))
 
 
+def randomise_transformer(network):
+    """torchvision's own initialisation makes attention uniform and layer scales next to nothing: what would go wrong there could not be seen."""
+    for module in network.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.xavier_normal_(module.weight)
+        if isinstance(module, nn.LayerNorm):
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.uniform_(module.bias, -0.5, 0.5)
+        for name, parameter in module.named_parameters(recurse=False):
+            if name == "layer_scale":
+                nn.init.uniform_(parameter, 0.5, 1.5)
+            elif "position" in name or "pos_embedding" in name or name == "class_token":
+                nn.init.normal_(parameter, std=0.5)
+
+
 def randomise(network, images):
     """Random affine batch norms with the statistics of these images, so that activations keep a sane scale."""
+    if any(isinstance(m, nn.LayerNorm) for m in network.modules()):
+        randomise_transformer(network)
     classifiers = [m for m in network.modules() if isinstance(m, nn.Linear)]
     if classifiers:
         nn.init.normal_(classifiers[-1].weight, std=0.5)
@@ -39,8 +60,23 @@ def randomise(network, images):
     return network.eval()
 
 
+POOLS = {
+    "sum": lambda t: t.flatten(2).sum(2) if t.dim() == 4 else t.sum(1) if t.dim() == 3 else t,
+    "nhwc": lambda t: t.sum((1, 2)),
+    "cls": lambda t: t[:, 0],
+}
+
+
+def split_tap(tap):
+    """A module's name and the pool of its output, as --layers writes them: "encoder.ln=cls", by default a sum."""
+    name, _, pool = tap.partition("=")
+    return name, pool or "sum"
+
+
 def pooled_states(network, taps, images):
-    """logits, and per tap z and g: each summed over H, W on its own; one backward from p - 1/K, nothing divided by the batch."""
+    """logits, and per tap z and g: each pooled on its own; one backward from p - 1/K, nothing divided by the batch."""
+    pools = dict(map(split_tap, taps))
+    taps = list(pools)
     modules = dict(network.named_modules())
     outputs = {}
     hooks = [modules[t].register_forward_hook(lambda m, i, o, t=t: outputs.__setitem__(t, o)) for t in taps]
@@ -49,12 +85,12 @@ def pooled_states(network, taps, images):
         hook.remove()
     loss = -torch.log_softmax(logits, 1).mean(1).sum()
     gradients = torch.autograd.grad(loss, [outputs[t] for t in taps])
-    pool = lambda t: t.flatten(2).sum(2) if t.dim() == 4 else t
-    return logits.detach(), {t: (pool(outputs[t]).detach(), pool(g)) for t, g in zip(taps, gradients)}
+    return logits.detach(), {t: (POOLS[pools[t]](outputs[t]).detach(), POOLS[pools[t]](g)) for t, g in zip(taps, gradients)}
 
 
 def export(network, taps, images, path, opset=13):
     """Exports with the taps as extra outputs, then renames those tensors to the taps' names and drops the extra outputs."""
+    taps = [split_tap(tap)[0] for tap in taps]
 
     class Tapped(nn.Module):
         def __init__(self):

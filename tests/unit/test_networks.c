@@ -9,7 +9,10 @@ enum { MAX_TAPS = 4, IMAGES = 24, SIDE = 32 };
  * largest value is the promise of the specification; what is seen is 2e-6. */
 static const double TOLERANCE = 1e-4;
 
-static const char *const networks[] = {"resnet", "vgg", "densenet", "mobilenetv2"};
+static const char *const networks[] = {"resnet", "vgg", "densenet", "mobilenetv2", "vit", "swin", "swinv2", "convnext", "maxvit"};
+
+/* Those whose goldens are of the taps that "auto" chooses, in its order. */
+static const char *const automatic[] = {"vit", "swin", "swinv2", "convnext", "maxvit"};
 
 static const nac_backend backends[] = {
     NAC_BACKEND_REFERENCE,
@@ -25,7 +28,7 @@ typedef struct fixture {
     golden onnx, expected, input;
     nac_model *model;
     nac_session *session;
-    yyjson_doc *taps, *alphas;
+    yyjson_doc *taps, *pools, *alphas;
     int tap_count, batch;
     float *z[MAX_TAPS], *g[MAX_TAPS]; /* [IMAGES, neurons] */
     float *logits;
@@ -34,9 +37,14 @@ typedef struct fixture {
 static nac_error error;
 
 static const char *tap_name(const fixture *f, int tap) { return yyjson_get_str(yyjson_arr_get(yyjson_doc_get_root(f->taps), (size_t)tap)); }
+static nac_pool tap_pool(const fixture *f, int tap) {
+    const char *name = yyjson_get_str(yyjson_arr_get(yyjson_doc_get_root(f->pools), (size_t)tap));
+    return strcmp(name, "cls") == 0 ? NAC_POOL_CLS : strcmp(name, "nhwc") == 0 ? NAC_POOL_NHWC : NAC_POOL_SUM;
+}
 static float tap_alpha(const fixture *f, int tap) { return (float)yyjson_get_num(yyjson_arr_get(yyjson_doc_get_root(f->alphas), (size_t)tap)); }
 
-static fixture open_fixture(const char *name, nac_backend backend, int batch) {
+/* With the golden's taps, or those that are chosen without a wish. */
+static fixture open_tapped(const char *name, nac_backend backend, int batch, bool chosen) {
     char path[256];
     fixture f = {.name = name, .backend = backend, .batch = batch};
     snprintf(path, sizeof path, "networks/%s.onnx", name);
@@ -44,16 +52,19 @@ static fixture open_fixture(const char *name, nac_backend backend, int batch) {
     snprintf(path, sizeof path, "networks/%s.safetensors", name);
     f.expected = golden_open(path);
     f.input = golden_open("networks/input.safetensors");
-    const char *taps = golden_metadata(&f.expected, "taps"), *alphas = golden_metadata(&f.expected, "alphas");
+    const char *taps = golden_metadata(&f.expected, "taps"), *pools = golden_metadata(&f.expected, "pools");
+    const char *alphas = golden_metadata(&f.expected, "alphas");
     f.taps = yyjson_read(taps, strlen(taps), 0);
+    f.pools = yyjson_read(pools, strlen(pools), 0);
     f.alphas = yyjson_read(alphas, strlen(alphas), 0);
     f.tap_count = (int)yyjson_arr_size(yyjson_doc_get_root(f.taps));
     ENSURE(f.tap_count <= MAX_TAPS);
     nac_tap wanted[MAX_TAPS];
-    for (int i = 0; i < f.tap_count; ++i) wanted[i] = (nac_tap){.tensor = tap_name(&f, i), .pool = NAC_POOL_SUM};
+    for (int i = 0; i < f.tap_count; ++i) wanted[i] = (nac_tap){.tensor = tap_name(&f, i), .pool = tap_pool(&f, i)};
     ENSURE_OK(nac_model_open(f.onnx.bytes, f.onnx.size, &f.model, &error), &error);
-    const nac_session_options options = {.batch = batch, .taps = wanted, .tap_count = (size_t)f.tap_count, .backend = backend};
+    const nac_session_options options = {.batch = batch, .taps = wanted, .tap_count = chosen ? 0 : (size_t)f.tap_count, .backend = backend};
     ENSURE_OK(nac_session_create(f.model, &options, &f.session, &error), &error);
+    ENSURE(nac_session_tap_count(f.session) == f.tap_count);
     for (int i = 0; i < f.tap_count; ++i) {
         const size_t count = (size_t)(IMAGES * nac_session_tap_neurons(f.session, i));
         f.z[i] = malloc(count * sizeof(float));
@@ -63,6 +74,8 @@ static fixture open_fixture(const char *name, nac_backend backend, int batch) {
     return f;
 }
 
+static fixture open_fixture(const char *name, nac_backend backend, int batch) { return open_tapped(name, backend, batch, false); }
+
 static void close_fixture(fixture *f) {
     nac_session_destroy(f->session);
     nac_model_close(f->model);
@@ -70,6 +83,7 @@ static void close_fixture(fixture *f) {
     golden_close(&f->expected);
     golden_close(&f->input);
     yyjson_doc_free(f->taps);
+    yyjson_doc_free(f->pools);
     yyjson_doc_free(f->alphas);
     for (int i = 0; i < f->tap_count; ++i) {
         free(f->z[i]);
@@ -141,7 +155,7 @@ static void ensure_same_scores(const fixture *f) {
     const int profiled = atoi(golden_metadata(&f->expected, "profileImages"));
     nac_layer layers[MAX_TAPS];
     for (int i = 0; i < f->tap_count; ++i)
-        layers[i] = (nac_layer){.name = tap_name(f, i), .pool = NAC_POOL_SUM, .neurons = nac_session_tap_neurons(f->session, i),
+        layers[i] = (nac_layer){.name = tap_name(f, i), .pool = tap_pool(f, i), .neurons = nac_session_tap_neurons(f->session, i),
                                 .alpha = tap_alpha(f, i), .M = 50, .O = atof(golden_metadata(&f->expected, "fill"))};
     nac_profile *profile;
     ENSURE_OK(nac_profile_create(layers, (size_t)f->tap_count, &profile, &error), &error);
@@ -160,14 +174,18 @@ static void ensure_same_scores(const fixture *f) {
     for (size_t i = 0; i < count; ++i) ENSURE_NEAR(scores[i], expected[i], 1e-3);
 }
 
+static void ensure_same_states(const fixture *f) {
+    for (int i = 0; i < f->tap_count; ++i) {
+        ensure_close(f, tap_name(f, i), ".z", f->z[i]);
+        ensure_close(f, tap_name(f, i), ".g", f->g[i]);
+    }
+}
+
 static void check_network(const char *name, nac_backend backend) {
     fixture f = open_fixture(name, backend, 4);
     run_all(&f);
     ensure_close(&f, "logits", "", f.logits);
-    for (int i = 0; i < f.tap_count; ++i) {
-        ensure_close(&f, tap_name(&f, i), ".z", f.z[i]);
-        ensure_close(&f, tap_name(&f, i), ".g", f.g[i]);
-    }
+    ensure_same_states(&f);
     ensure_same_bins(&f);
     ensure_same_scores(&f);
     close_fixture(&f);
@@ -192,6 +210,16 @@ static void test_agrees_with_pytorch(void) {
         for (size_t b = 0; b < sizeof backends / sizeof *backends; ++b) check_network(networks[n], backends[b]);
 }
 
+/* By its states a chosen tap is known: names of the same numbers differ, where a stage is turned to another memory order at its end. */
+static void test_chooses_taps(void) {
+    for (size_t n = 0; n < sizeof automatic / sizeof *automatic; ++n) {
+        fixture f = open_tapped(automatic[n], backends[sizeof backends / sizeof *backends - 1], 4, true);
+        run_all(&f);
+        ensure_same_states(&f);
+        close_fixture(&f);
+    }
+}
+
 static void test_batch_does_not_matter(void) {
     for (size_t n = 0; n < sizeof networks / sizeof *networks; ++n)
         for (size_t b = 0; b < sizeof backends / sizeof *backends; ++b) check_batches(networks[n], backends[b]);
@@ -210,6 +238,7 @@ static void test_runs_again_the_same(void) {
 
 int main(void) {
     RUN(test_agrees_with_pytorch);
+    RUN(test_chooses_taps);
     RUN(test_batch_does_not_matter);
     RUN(test_runs_again_the_same);
     return TEST_RESULT();

@@ -28,12 +28,13 @@ nac_status nac_lower_Identity(nac_lowering *lowering) {
     return nac_lower_bind(lowering, 0, x);
 }
 
-/* Inference: nothing is dropped. Its mask output is not made. */
+/* Inference: nothing is dropped. Its mask output is not made. torchvision 0.14 exports Swin with dropouts in training mode that drop 0 of all. */
 nac_status nac_lower_Dropout(nac_lowering *lowering) {
-    const int training = nac_lower_optional(lowering, 2);
-    float on = 0;
+    const int share = nac_lower_optional(lowering, 1), training = nac_lower_optional(lowering, 2);
+    float dropped = 0.5f, on = 0;
     if (training != NAC_NONE) NAC_TRY(nac_lower_scalar(lowering, training, "training_mode", &on));
-    if (on != 0) return nac_lower_fail(lowering, NAC_UNSUPPORTED, "training_mode is 1: export the model in evaluation mode");
+    if (on != 0 && share != NAC_NONE) NAC_TRY(nac_lower_scalar(lowering, share, "the ratio", &dropped));
+    if (on != 0 && dropped != 0) return nac_lower_fail(lowering, NAC_UNSUPPORTED, "training_mode is 1: export the model in evaluation mode");
     return nac_lower_Identity(lowering);
 }
 
