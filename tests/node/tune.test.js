@@ -63,6 +63,17 @@ test('a layer that misleads is left out, and the profile of what is found scores
   });
 });
 
+test('the parts of a set stay with it', async () => {
+  const engine = await makeEngine();
+  const usual = (_, next) => normal(next);
+  const [profile, id, same] = [1, 2, 3].map((seed) => makeStates(120, seed, 1, usual));
+  const far = makeStates(31, 4, 1, () => 40);
+  const { sets } = tune(engine, { profile, id, ood: [same, far] });
+  // Beyond all that was counted: as far as can be. Of the others no two are told apart but by chance.
+  assert.ok(sets[1].auroc > 0.99, JSON.stringify(sets));
+  assert.ok(Math.abs(sets[0].auroc - 0.5) < 0.15, JSON.stringify(sets));
+});
+
 test('where outliers are no outliers the search knows it, from one set alone', async () => {
   const engine = await makeEngine();
   const usual = (_, next) => normal(next);

@@ -39,9 +39,7 @@ const PARTS = 10;
  * @param {{ onProgress?: (done: number, total: number) => void }} [options]
  */
 export function tune(engine, data, { onProgress } = {}) {
-  // Sets are what varies; of fewer sets, parts of them.
-  const pieces = Math.min(Math.ceil(PARTS / data.ood.length), ...data.ood.map((set) => set.length));
-  const parts = data.ood.flatMap((set) => Array.from({ length: pieces }, (_, i) => set.filter((_, n) => n % pieces === i)));
+  const { parts, pieces } = divide(data.ood);
   if (data.id.length < 2 || parts.length < 2)
     throw new NacError('INVALID_ARGUMENT', `${data.id.length} in-distribution images and ${data.ood.flat().length} outliers are too few to search with`);
   const sizes = [data.id.length, ...parts.map((part) => part.length)];
@@ -50,7 +48,7 @@ export function tune(engine, data, { onProgress } = {}) {
   const steps = data.profile[0].taps.length + parts.length + 1;
   let step = 0;
   const candidates = data.profile[0].taps.map((_, layer) => {
-    const list = candidatesOf(engine, data, layer);
+    const list = candidatesOf(engine, { ...data, ood: parts }, layer);
     onProgress?.(++step, steps);
     return list;
   });
@@ -83,6 +81,14 @@ export function tune(engine, data, { onProgress } = {}) {
     aurocUnseen: mean(unseen),
     defaultsKept,
   };
+}
+
+/** Sets are what varies; of fewer sets than PARTS, as many parts of each, one set's after another's.
+ * @param {States[][]} sets
+ */
+function divide(sets) {
+  const pieces = Math.min(Math.ceil(PARTS / sets.length), ...sets.map((set) => set.length));
+  return { pieces, parts: sets.flatMap((set) => Array.from({ length: pieces }, (_, i) => set.filter((_, n) => n % pieces === i))) };
 }
 
 /** @param {ArrayLike<number>} values */
