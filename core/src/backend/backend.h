@@ -10,8 +10,8 @@
 typedef struct nac_xnnpack nac_xnnpack;
 
 /* Prepares all of the graph's nodes. Values must have their final `data` pointers (the arena is laid out), each aligned to 16 bytes
- * with NAC_DATA_SLACK readable bytes behind it. Weights that were packed into kernels and that no other node reads are freed
- * (their `data` becomes NULL). The graph must outlive the backend. */
+ * with NAC_DATA_SLACK readable bytes behind it. Weights that were packed into kernels and that no other node reads are freed on the way
+ * (their `data` becomes NULL), so after a failure the graph is good for nothing but to be freed. It must outlive the backend. */
 nac_status nac_xnnpack_create(nac_graph *graph, nac_xnnpack **backend, nac_error *error);
 void nac_xnnpack_destroy(nac_xnnpack *backend);
 

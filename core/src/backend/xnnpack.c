@@ -135,23 +135,29 @@ static nac_status set_up(nac_xnnpack *backend, nac_error *error) {
     return NAC_OK;
 }
 
-/* Constants that only packing kernels read. A network's weights would otherwise be held two or three times. */
-static nac_status free_packed(nac_graph *graph, const nac_xnnpack *backend, nac_error *error) {
-    enum { PACKED = 1, READ = 2 };
-    unsigned char *state = nac_alloc_array((size_t)graph->value_count, 1);
-    if (!state) return nac_out_of_memory(error, "the list of weights");
-    for (int i = 0; i < graph->node_count; ++i) {
-        const nac_node *node = &graph->nodes[i];
-        for (int slot = 0; slot < node->input_count; ++slot)
-            if (node->inputs[slot] != NAC_NONE) state[node->inputs[slot]] |= (backend->kernels[i].packed >> slot & 1) ? PACKED : READ;
+/* Gives up the constants that a kernel has packed and that no node to come reads: a large network's weights would otherwise be held
+ * twice at once. What a kernel has not packed stays counted, for every run reads it. */
+static void release_packed(nac_graph *graph, const nac_node *node, const nac_kernel *kernel, int *readers) {
+    for (int slot = 0; slot < node->input_count; ++slot) {
+        const int input = node->inputs[slot];
+        if (input == NAC_NONE || !(kernel->packed >> slot & 1) || --readers[input] > 0 || !graph->values[input].constant) continue;
+        nac_free(graph->values[input].data);
+        graph->values[input].data = NULL;
     }
-    for (int i = 0; i < graph->value_count; ++i) {
-        if (state[i] != PACKED || !graph->values[i].constant || i == graph->logits) continue;
-        nac_free(graph->values[i].data);
-        graph->values[i].data = NULL;
+}
+
+static nac_status prepare_all(nac_xnnpack *backend, nac_graph *graph, nac_error *error) {
+    int *readers;
+    NAC_TRY(nac_graph_count_uses(graph, NULL, 0, &readers, error));
+    nac_status status = NAC_OK;
+    while (status == NAC_OK && backend->kernel_count < graph->node_count) {
+        const nac_node *node = &graph->nodes[backend->kernel_count];
+        nac_kernel *kernel = &backend->kernels[backend->kernel_count++];
+        status = prepare(graph, node, kernel, error);
+        if (status == NAC_OK) release_packed(graph, node, kernel, readers);
     }
-    nac_free(state);
-    return NAC_OK;
+    nac_free(readers);
+    return status;
 }
 
 /* ---- Life ------------------------------------------------------------------------------------------ */
@@ -163,12 +169,8 @@ nac_status nac_xnnpack_create(nac_graph *graph, nac_xnnpack **result, nac_error 
     backend->graph = graph;
     backend->kernels = nac_alloc_array((size_t)graph->node_count, sizeof *backend->kernels);
     nac_status status = backend->kernels ? NAC_OK : nac_out_of_memory(error, "the backend's kernels");
-    while (status == NAC_OK && backend->kernel_count < graph->node_count) {
-        int node = backend->kernel_count++;
-        status = prepare(graph, &graph->nodes[node], &backend->kernels[node], error);
-    }
+    if (status == NAC_OK) status = prepare_all(backend, graph, error);
     if (status == NAC_OK) status = set_up(backend, error);
-    if (status == NAC_OK) status = free_packed(graph, backend, error);
     if (status != NAC_OK) {
         nac_xnnpack_destroy(backend);
         return status;

@@ -187,7 +187,7 @@ nac_status nac_graph_count_uses(const nac_graph *graph, const int *keep, int kee
         for (int i = 0; i < graph->nodes[n].input_count; ++i)
             if (graph->nodes[n].inputs[i] != NAC_NONE) ++counts[graph->nodes[n].inputs[i]];
     for (int i = 0; i < keep_count; ++i) ++counts[keep[i]];
-    ++counts[graph->logits];
+    if (graph->logits != NAC_NONE) ++counts[graph->logits];
     *uses = counts;
     return NAC_OK;
 }
