@@ -4,6 +4,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import os from 'node:os';
 import path from 'node:path';
 import test, { after, before } from 'node:test';
+import { serious } from './helpers/axe.js';
 import { DIST, clean, launch, openPage, sample, scoreInNode, serve } from './helpers/browser.js';
 
 const WAIT = { timeout: 60_000 };
@@ -296,17 +297,23 @@ test('a page of an origin that the frame names is answered, across origins; its 
   await page.context().close();
 });
 
-test('the demos run within their policies and ask no other server', async () => {
+test('the demos run within their policies, ask no other server, and keep nobody out', async () => {
   const dashboard = await openPage(browser, `${server.address}dist/web/demo/dashboard.html`);
   await dashboard.page.click('#run');
   await dashboard.page.waitForSelector('#log tr:nth-child(6)', WAIT);
   await dashboard.page.click('#run');
   assert.deepEqual([...new Set(await dashboard.page.locator('#log td:nth-child(2)').allInnerTexts())].sort(), ['East', 'North', 'South']);
   assert.equal(await dashboard.page.evaluate(() => new Set([...document.querySelectorAll('nac-detector')].map(({ detector }) => detector)).size), 1);
+  assert.deepEqual(await serious(dashboard.page), []);
   await clean(dashboard);
   const embedding = await openPage(browser, `${server.address}dist/web/demo/embedding.html`);
   await embedding.page.waitForSelector('#state:has-text("ready")', WAIT);
   await embedding.page.click('.attachments button >> nth=0');
   await embedding.page.waitForSelector('.messages li[data-way=in]:has-text("automobile.png")', WAIT);
+  assert.deepEqual(await serious(embedding.page), []);
   await clean(embedding);
+  const frame = await openPage(browser, `${server.address}dist/web/demo/frame.html`);
+  await frame.page.waitForFunction(() => document.querySelector('nac-detector').detector, null, WAIT);
+  assert.deepEqual(await serious(frame.page), []);
+  await clean(frame);
 });

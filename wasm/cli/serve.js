@@ -1,6 +1,6 @@
 // @ts-check
 /** nac serve: a static server for the page, on this machine only. */
-import { createReadStream } from 'node:fs';
+import { createReadStream, existsSync } from 'node:fs';
 import { realpath, stat } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import path from 'node:path';
@@ -47,6 +47,8 @@ export async function run({ values, paths }, { terminal, signal }) {
   if (paths.length > 1) throw new UsageError('serve takes one folder');
   const port = numberOf(values, 'port', { min: 0, max: 65535, integer: true });
   const folder = paths[0] ?? fileURLToPath(new URL('dist/', PACKAGE_ROOT));
+  if (paths.length === 0 && !existsSync(path.join(folder, 'index.html')))
+    throw new NacError('NOT_FOUND', 'the page is not part of the package, or not built yet: npm run build in a checkout makes it, and nac serve DIR serves any folder');
   const root = await realpath(folder).catch((error) => {
     throw new NacError('NOT_FOUND', `${folder}: ${reasonOf(error)}`);
   });

@@ -1,5 +1,9 @@
 /** Types of the package, for browsers (index.js) and Node (node.js) alike. */
 
+// A program for Node may be compiled without the DOM's types, which these two belong to.
+type WasmModule = typeof globalThis extends { WebAssembly: { Module: { prototype: infer M } } } ? M : object;
+type WebWorker = typeof globalThis extends { Worker: { prototype: infer W } } ? W : object;
+
 export type Source = URL | string | Blob | ArrayBuffer | ArrayBufferView;
 export type Variant = 'simd' | 'relaxed';
 export type Pool = 'sum' | 'nhwc' | 'mean' | 'cls' | 'none';
@@ -59,7 +63,7 @@ export interface WorkerListeners {
 
 export interface CommonOptions {
   /** Where the WebAssembly binary is; without it, beside the package. A pair is chosen from by what the browser can run. */
-  wasm?: Source | WebAssembly.Module | { simd: Source | WebAssembly.Module; relaxed?: Source | WebAssembly.Module };
+  wasm?: Source | WasmModule | { simd: Source | WasmModule; relaxed?: Source | WasmModule };
   variant?: Variant | 'auto';
   /** At most; 0: none, in this thread. Without it: cores - 1, no more than 4. */
   workers?: number;
@@ -145,6 +149,8 @@ export interface ScoreOptions {
 export class Detector {
   private constructor();
   readonly info: DetectorInfo;
+  /** Images worth having under way at once: two a worker. */
+  readonly window: number;
   score(input: ImageInput, options?: ScoreOptions): Promise<Result>;
   /** Results in the order of `files`. An image that cannot be read yields { file, error }. Sprites (`name.32x32.png`) yield a result a tile. */
   scoreAll(
@@ -310,4 +316,4 @@ export function supports(variant: Variant): boolean;
 export function chooseVariant(asked?: Variant | 'auto'): Variant;
 
 /** Makes a Worker that the page has created itself usable as `createWorker`'s result. In browsers only. */
-export function adoptWorker(worker: Worker, listeners: WorkerListeners): HostWorker;
+export function adoptWorker(worker: WebWorker, listeners: WorkerListeners): HostWorker;

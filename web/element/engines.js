@@ -21,7 +21,7 @@ const entries = new Map();
 const numbers = new WeakMap();
 let count = 0;
 
-/** @param {any} source */
+/** @param {any} source @returns {string} */
 function identify(source) {
   if (source === undefined || source === null) return '';
   if (typeof source === 'string' || source instanceof URL) return new URL(source, document.baseURI).href;

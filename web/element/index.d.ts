@@ -20,6 +20,7 @@ export class NacDetector extends HTMLElement {
   /** As an attribute: one address, or (with a slash at its end) the folder of both binaries. */
   get wasm(): CommonOptions['wasm'] | string | null;
   set wasm(value: CommonOptions['wasm'] | string | null);
+  createWorker: CommonOptions['createWorker'] | null;
   multiple: boolean;
   explain: boolean;
   disabled: boolean;

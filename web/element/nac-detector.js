@@ -14,8 +14,10 @@ import { View } from './view.js';
  * @typedef {import('./view.js').Shown} Shown
  */
 
-/** Those that an engine depends on. */
-const SOURCES = /** @type {const} */ (['model', 'profile', 'wasm', 'variant', 'workers', 'loading']);
+/** Properties that are more than their attributes' text. */
+const OBJECTS = /** @type {const} */ (['model', 'profile', 'wasm', 'createWorker', 'detector']);
+/** What an engine depends on. */
+const SOURCES = /** @type {const} */ (['model', 'profile', 'wasm', 'variant', 'workers', 'loading', 'createWorker']);
 
 export class NacDetector extends HTMLElement {
   static observedAttributes = [...SOURCES, 'disabled', 'multiple'];
@@ -48,7 +50,7 @@ export class NacDetector extends HTMLElement {
   }
 
   connectedCallback() {
-    for (const name of /** @type {const} */ (['model', 'profile', 'wasm', 'detector'])) this.#adopt(name);
+    for (const name of OBJECTS) this.#adopt(name);
     this.#schedule();
   }
 
@@ -66,7 +68,7 @@ export class NacDetector extends HTMLElement {
     }
   }
 
-  /** A property that was set before the element was defined hides the accessor. @param {'model' | 'profile' | 'wasm' | 'detector'} name */
+  /** A property that was set before the element was defined hides the accessor. @param {typeof OBJECTS[number]} name */
   #adopt(name) {
     if (!Object.hasOwn(this, name)) return;
     const value = this[name];
@@ -80,6 +82,8 @@ export class NacDetector extends HTMLElement {
   set profile(value) { this.#set('profile', value); }
   get wasm() { return this.#source('wasm'); }
   set wasm(value) { this.#set('wasm', value); }
+  get createWorker() { return this.#source('createWorker'); }
+  set createWorker(value) { this.#set('createWorker', value); }
   get disabled() { return this.hasAttribute('disabled'); }
   set disabled(on) { this.toggleAttribute('disabled', Boolean(on)); }
   get multiple() { return this.hasAttribute('multiple'); }
@@ -163,7 +167,7 @@ export class NacDetector extends HTMLElement {
     // The attribute names the folder of both binaries.
     const at = (/** @type {string} */ file) => new URL(file, new URL(wasm, document.baseURI));
     const pair = typeof wasm === 'string' && wasm.endsWith('/') ? { simd: at('nac-simd.wasm'), relaxed: at('nac-relaxed.wasm') } : wasm;
-    return { model, profile, wasm: pair ?? undefined, variant: this.#source('variant') ?? undefined, workers: workers === null ? undefined : Number(workers) };
+    return { model, profile, wasm: pair ?? undefined, variant: this.#source('variant') ?? undefined, workers: workers === null ? undefined : Number(workers), createWorker: this.createWorker ?? undefined };
   }
 
   /** Once for all that changes at a time; an element that only moves keeps its engine. */
@@ -303,7 +307,7 @@ export class NacDetector extends HTMLElement {
   /** @param {number} index */
   #open(index) {
     this.#current = index;
-    this.#view.show(this.#shown[index], this.#detector?.info.profile?.calibration);
+    this.#view.show(this.#shown[index], this.#detector?.info.profile.calibration);
     this.#view.select(index);
     this.#view.disabled = this.disabled;
   }

@@ -49,6 +49,7 @@ export async function serve(folder = DIST) {
  */
 export async function openPage(browser, address, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1240, height: 900 }, serviceWorkers: 'block', ...options });
+  context.setDefaultTimeout(120_000); // a machine that builds besides is slow, and no test is about that
   const page = await context.newPage();
   const faults = [];
   const elsewhere = [];

@@ -2,21 +2,32 @@
 /** Where the bundled files are, which files a command means, and writing without leaving half a file behind. */
 import { existsSync } from 'node:fs';
 import { open, readFile, rename, rm } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { NacError } from '../../js/error.js';
 import { reasonOf } from '../../js/host-node.js';
 import { UsageError } from './args.js';
 
 export const PACKAGE_ROOT = new URL('../../../', import.meta.url);
-const BUNDLED = fileURLToPath(new URL('models/cifar10-resnet18.onnx', PACKAGE_ROOT));
+const BUNDLED = 'cifar10-resnet18.onnx';
+
+/** Beside the code in a checkout; else in a package of its own, so that those who bring their own model need not carry it. */
+function bundledModel() {
+  const beside = fileURLToPath(new URL(`models/${BUNDLED}`, PACKAGE_ROOT));
+  if (existsSync(beside)) return beside;
+  try {
+    return createRequire(import.meta.url).resolve(`nac-wasm-cifar10/${BUNDLED}`);
+  } catch {
+    throw new NacError('NOT_FOUND', 'no model is installed: --model names one, or npm install nac-wasm-cifar10 brings the bundled one');
+  }
+}
 
 /**
  * The model and profile to use: those named, the bundled ones, or the profile beside the model.
  * @param {Record<string, any>} values
  */
 export function modelAndProfile(values) {
-  const model = values.model ?? BUNDLED;
-  if (!values.model && !existsSync(BUNDLED)) throw new NacError('NOT_FOUND', `${BUNDLED}: the bundled model is missing; --model names another`);
+  const model = values.model ?? bundledModel();
   if (values.profile) return { model, profile: values.profile };
   const profile = model.replace(/\.onnx$/i, '.safetensors');
   if (profile === model || !existsSync(profile)) throw new UsageError(`--profile is needed: there is none beside ${model}`);
