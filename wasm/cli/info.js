@@ -24,7 +24,7 @@ export const options = { json: { type: 'boolean' }, shape: { type: 'string' } };
 /** @type {import('./shared/args.js').Command['run']} */
 export async function run({ values, paths }) {
   if (paths.length !== 1) throw new UsageError('info needs one file');
-  const shape = numbersOf(values, 'shape', { min: 1, max: 32768, integer: true });
+  const shape = /** @type {[number, number] | undefined} */ (numbersOf(values, 'shape', { min: 1, max: 32768, integer: true }));
   if (shape && shape.length !== 2) throw new UsageError(`--shape ${values.shape}: two sizes are needed, H,W`);
   const [file] = paths;
   const bytes = await readInput(file);

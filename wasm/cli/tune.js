@@ -102,6 +102,7 @@ export async function run({ values, paths }, { terminal, signal, argv }) {
       ? await Promise.all(values.ood.map(async (/** @type {string} */ path) => ({ name: path, images: balancedOrder(await listImages([path], skipped.add), seed).slice(0, oodLimit) })))
       : madeUp(halves[0], oodLimit, (bytes) => pool.run({ kind: 'decode', bytes }));
     if (!values.ood) terminal.log(`no --ood: searching with outliers made of the images themselves (${KIND_NAMES.join(', ')})`);
+    /** @type {any[]} */
     const ood = [];
     for (const { name, images } of sets) ood.push(await collect(name, images));
 

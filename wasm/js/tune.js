@@ -111,6 +111,7 @@ function candidatesOf(engine, { profile, id, ood }, layer) {
   const fills = [...new Set(FILL_FACTORS.map((factor) => Math.max(1, Math.round(fill * factor))))];
   const { neurons } = profile[0].taps[layer];
   const decades = (/** @type {number} */ a, /** @type {number} */ b) => Math.abs(Math.log10(a / b));
+  /** @type {any[]} */
   const candidates = [];
   for (const alpha of alphas.add(plain))
     for (const M of EDGES) {

@@ -1,7 +1,8 @@
 // @ts-check
 import { serve } from './worker.js';
 
+const scope = /** @type {DedicatedWorkerGlobalScope} */ (/** @type {unknown} */ (self));
 serve({
-  post: (message, transfer = []) => /** @type {any} */ (self).postMessage(message, transfer),
-  listen: (listener) => self.addEventListener('message', ({ data }) => listener(data)),
+  post: (message, transfer = []) => scope.postMessage(message, transfer),
+  listen: (listener) => scope.addEventListener('message', ({ data }) => listener(data)),
 });

@@ -20,6 +20,7 @@ export class Gallery extends HTMLElement {
   #running = null;
   /** @type {any} */
   #parts = {};
+  /** @type {Float32Array} */
   #calibration = new Float32Array(0);
   #redraw = 0;
 

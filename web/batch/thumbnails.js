@@ -36,6 +36,7 @@ export class Thumbnails {
     this.#waiting = [];
   }
 
+  /** @returns {Promise<void>} */
   async #next() {
     if (this.#running >= AT_ONCE) return;
     // The last that came into view first; those that have left it since are not worth the work.

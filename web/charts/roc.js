@@ -33,7 +33,7 @@ export function rocPoints(id, ood) {
 export function rocChart(curves) {
   const x = (/** @type {number} */ share) => (LEFT + share * SPAN).toFixed(1);
   const y = (/** @type {number} */ share) => (SIZE - BOTTOM - share * SPAN).toFixed(1);
-  const line = ({ key, title, id, ood }) => {
+  const line = (/** @type {typeof curves[number]} */ { key, title, id, ood }) => {
     const points = rocPoints(id, ood);
     const every = Math.max(1, Math.ceil(points.length / POINTS));
     const kept = points.filter((_, i) => i % every === 0 || i === points.length - 1);

@@ -6,16 +6,17 @@
  * end { id, result } or { id, error }. `files` in the first call are the single-file page's addresses (see locate.js).
  */
 import { loadModule } from '../../wasm/js/detector.js';
+import { Engine } from '../../wasm/js/engine.js';
 import { packError } from '../../wasm/js/error.js';
 import { host } from '../../wasm/js/host-browser.js';
-import { Engine, openWorkbench } from '../../wasm/js/index.js';
+import { openWorkbench } from '../../wasm/js/index.js';
 import { defaultPreset, inspect } from '../../wasm/js/inspect.js';
 import { holdOut } from '../../wasm/js/subset.js';
 import { KIND_NAMES } from '../../wasm/js/synthetic.js';
 
 /** @typedef {{ file: File, name: string, group?: string }} Picture */
 
-/** @type {import('../../wasm/js/workbench.js').Workbench | undefined} */
+/** @type {import('../../wasm/js/index.js').Workbench | undefined} */
 let bench;
 /** Pictures that are held out, of which outliers can be made. @type {Picture[]} */
 let held = [];

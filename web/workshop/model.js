@@ -30,7 +30,7 @@ export class ModelView {
     this.#preset.value = preset;
     this.#auto = (session?.taps ?? []).map((/** @type {any} */ tap) => tap.name);
     this.#pools = new Map((session?.taps ?? []).map((/** @type {any} */ tap) => [tap.name, tap.pool]));
-    const box = ({ name: title, shape }) => h('label', null, h('input', { type: 'checkbox', value: title, checked: this.#auto.includes(title) }),
+    const box = (/** @type {any} */ { name: title, shape }) => h('label', null, h('input', { type: 'checkbox', value: title, checked: this.#auto.includes(title) }),
       h('span', null, title, h('span', { class: 'hint' }, ` ${(shape ?? []).slice(1).join(' × ')}`)));
     // What is suggested comes first, deepest first, and then everything in the network's order.
     const candidates = /** @type {any[]} */ (session?.candidates ?? []);

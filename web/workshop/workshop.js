@@ -52,8 +52,8 @@ export class Workshop extends HTMLElement {
     ];
     this.append(...this.#steps);
     this.#reach(1);
-    this.#folder.addEventListener('nac-folder', (event) => { event.stopPropagation(); this.#collect(/** @type {any} */ (event).detail.files); });
-    this.#outliers.addEventListener('nac-folder', (event) => { event.stopPropagation(); this.#collectOutliers(/** @type {any} */ (event).detail.files); });
+    this.#folder.addEventListener('nac-folder', (/** @type {Event} */ event) => { event.stopPropagation(); this.#collect(/** @type {any} */ (event).detail.files); });
+    this.#outliers.addEventListener('nac-folder', (/** @type {Event} */ event) => { event.stopPropagation(); this.#collectOutliers(/** @type {any} */ (event).detail.files); });
     this.#tuning.measure = (settings, falseAlarm) => this.#open.start('measure', { settings, falseAlarm }).result;
   }
 
