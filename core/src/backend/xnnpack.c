@@ -81,6 +81,28 @@ static const prepare_function prepares[NAC_OP_COUNT] = {
     [NAC_OP_TRANSPOSE] = nac_prepare_transpose,
 };
 
+/* XNNPACK multiplies sizes without a look at overflow, which 32 bits have: the pointers to every pixel of every window, weights
+ * with their channels rounded up, the parts of a strided gradient. Generous bounds of them, as doubles, which do not overflow. */
+static bool sizes_fit(const nac_graph *graph, const nac_node *node) {
+    const double ROUNDING = 64, PART = 256; /* channels at most; bytes at most */
+    const bool convolution = node->op == NAC_OP_CONV || node->op == NAC_OP_CONV_GRAD;
+    const nac_window *v = convolution ? &node->u.conv.window : node->op == NAC_OP_MAX_POOL ? &node->u.pool.window : NULL;
+    const nac_value *x = nac_input(graph, node, 0), *w = nac_input(graph, node, 1), *y = nac_output(graph, node);
+    double bytes = 0;
+    if (v && x->shape.rank == 4 && y->shape.rank == 4) {
+        const double in = (double)x->shape.dims[1] * x->shape.dims[2], out = (double)y->shape.dims[1] * y->shape.dims[2];
+        bytes = fmax(in, out) * v->kernel_h * v->kernel_w * sizeof(void *);
+        bytes = fmax(bytes, (double)v->stride_h * v->stride_w * PART);
+    }
+    if (w && w->constant && (convolution || node->op == NAC_OP_MATMUL)) {
+        const double groups = convolution ? node->u.conv.groups : 1;
+        const double outputs = w->shape.dims[node->op == NAC_OP_CONV ? 0 : w->shape.rank - 1] / (node->op == NAC_OP_CONV ? groups : 1);
+        const double inputs = (double)nac_elements(&w->shape) / outputs / groups;
+        bytes = fmax(bytes, groups * (outputs + ROUNDING) * (inputs + ROUNDING) * sizeof(float));
+    }
+    return bytes <= NAC_MAX_TENSOR_BYTES;
+}
+
 static void reset_kernel(nac_kernel *kernel) {
     if (kernel->operation) (void)xnn_delete_operator(kernel->operation);
     nac_free(kernel->weights);
@@ -91,7 +113,7 @@ static bool has_clamp(const nac_node *node) { return node->min != -INFINITY || n
 
 static nac_status prepare(const nac_graph *graph, const nac_node *node, nac_kernel *kernel, nac_error *error) {
     prepare_function function = prepares[node->op];
-    if (function) {
+    if (function && sizes_fit(graph, node)) {
         enum xnn_status status = function(graph, node, kernel);
         if (status == xnn_status_success) return NAC_OK;
         reset_kernel(kernel);

@@ -65,7 +65,8 @@ export class Heap {
    * @returns {Address}
    */
   alloc(bytes) {
-    const address = this.exports.malloc(Math.max(bytes, 1)) >>> 0;
+    // What an address cannot hold would be cut to 32 bits on its way.
+    const address = bytes < 2 ** 32 ? this.exports.malloc(Math.max(bytes, 1)) >>> 0 : 0;
     if (address === 0) throw new NacError('OUT_OF_MEMORY', `memory ran out: ${bytes} bytes more are needed`);
     return address;
   }
