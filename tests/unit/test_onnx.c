@@ -79,6 +79,7 @@ static void test_refusals(void) {
             printf("%s: %s: %s\n", refusals[i].file, nac_status_name(status), error.message);
             ++wrong;
         }
+        ENSURE(strlen(nac_status_text(status)) > 10 && strcmp(nac_status_name(status), "OK") != 0);
         nac_model_close(model);
         golden_close(&file);
     }

@@ -34,7 +34,7 @@ import { chooseVariant } from './variants.js';
  * @param {Source} source
  * @param {{ signal?: AbortSignal, onProgress?: (progress: { loaded: number, total: number | null }) => void }} options
  */
-export async function readSource(host, source, options) {
+async function readSource(host, source, options) {
   if (source instanceof ArrayBuffer) return new Uint8Array(source);
   if (ArrayBuffer.isView(source)) return bytesOf(source);
   if (source instanceof Blob) return new Uint8Array(await source.arrayBuffer());

@@ -46,7 +46,7 @@ const TOP = 5;
  * @param {string[] | undefined} labels
  * @param {number} classIndex
  */
-export function labelOf(labels, classIndex) {
+function labelOf(labels, classIndex) {
   return labels?.[classIndex] ?? `class ${classIndex}`;
 }
 
@@ -56,7 +56,7 @@ export function labelOf(labels, classIndex) {
  * @param {string[] | undefined} labels
  * @returns {Prediction[]}
  */
-export function topPredictions(probabilities, labels) {
+function topPredictions(probabilities, labels) {
   const order = Array.from(probabilities.keys()).sort((a, b) => probabilities[b] - probabilities[a] || a - b);
   return order.slice(0, TOP).map((classIndex) => ({ label: labelOf(labels, classIndex), classIndex, probability: probabilities[classIndex] }));
 }

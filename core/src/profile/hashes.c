@@ -42,7 +42,7 @@ nac_status nac_hash_set_add(nac_hash_set *set, const uint64_t *hashes, size_t co
     return NAC_OK;
 }
 
-bool nac_hash_set_has(const nac_hash_set *set, uint64_t hash) {
+static bool has_hash(const nac_hash_set *set, uint64_t hash) {
     return set->count && bsearch(&hash, set->values, set->count, sizeof hash, compare_hashes);
 }
 
@@ -54,10 +54,10 @@ nac_status nac_profile_add_calibration_hashes(nac_profile *profile, const uint64
     return nac_hash_set_add(&profile->calibration_hashes, hashes, count, error);
 }
 
-bool nac_profile_has_hash(const nac_profile *profile, uint64_t hash) { return nac_hash_set_has(&profile->hashes, hash); }
+bool nac_profile_has_hash(const nac_profile *profile, uint64_t hash) { return has_hash(&profile->hashes, hash); }
 
 bool nac_profile_has_calibration_hash(const nac_profile *profile, uint64_t hash) {
-    return nac_hash_set_has(&profile->calibration_hashes, hash);
+    return has_hash(&profile->calibration_hashes, hash);
 }
 
 const uint64_t *nac_profile_hashes(const nac_profile *profile, size_t *count) {

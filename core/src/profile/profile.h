@@ -12,7 +12,6 @@ typedef struct nac_hash_set {
 } nac_hash_set;
 
 nac_status nac_hash_set_add(nac_hash_set *set, const uint64_t *hashes, size_t count, nac_error *error);
-bool nac_hash_set_has(const nac_hash_set *set, uint64_t hash);
 bool nac_hashes_valid(const uint64_t *hashes, size_t count); /* strictly ascending */
 
 /* The caller's metadata: keys in the order of their bytes, values as text. */
