@@ -22,6 +22,7 @@ export const RUN_OPTIONS = {
   json: { type: 'boolean' },
   variant: { type: 'string' },
   workers: { type: 'string' },
+  timeout: { type: 'string' },
   quiet: { type: 'boolean', short: 'q' },
 };
 
@@ -29,6 +30,7 @@ export const RUN_HELP = `
   --json               one JSON document on standard output and nothing else there
   --variant NAME       simd, relaxed or auto: which WebAssembly binary (auto)
   --workers N          (cores - 1)
+  --timeout SECONDS    that one image may take before it is given up (60)
   -q, --quiet          no progress
 `;
 
@@ -111,12 +113,13 @@ export function layersOf(text) {
 }
 
 /**
- * variant and workers for the package. One core is left for reading files, and for whoever sits there.
+ * variant, workers and timeout for the package. One core is left for reading files, and for whoever sits there.
  * @param {Record<string, any>} values
  */
 export function runOptions(values) {
   const { variant = 'auto' } = values;
   if (!['simd', 'relaxed', 'auto'].includes(variant)) throw new UsageError(`--variant ${variant}: simd, relaxed or auto`);
   const workers = numberOf(values, 'workers', { min: 1, max: 256, integer: true }) ?? Math.max(1, os.availableParallelism() - 1);
-  return { variant, workers };
+  const seconds = numberOf(values, 'timeout', { min: 0.001 });
+  return { variant, workers, timeout: seconds && seconds * 1000 };
 }
