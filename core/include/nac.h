@@ -146,12 +146,15 @@ void nac_image_free(nac_image *image); /* leaves {0, 0, NULL}; NULL is fine */
 typedef struct nac_model nac_model;
 
 /* Reads an ONNX model (opset 9-22). The weights stay where they are: bytes must stay valid and unchanged until
- * nac_model_close. Every node is looked at before memory is taken for any weight: NAC_UNSUPPORTED names the first operator (and its node) that has no forward
- * or, on the way from an image to the logits, no backward. External data, subgraphs and functions are refused. */
+ * nac_model_close. External data, subgraphs and functions are refused; operators are not looked at. */
 nac_status nac_model_open(const void *bytes, size_t size, nac_model **model, nac_error *error);
 void nac_model_close(nac_model *model);
 
-/* JSON for `nac info`: { name, opset, producer, inputs, outputs, operators: {Conv: 20, ...}, labels, unsupported,
+/* NAC_UNSUPPORTED names the first operator, and its node, that the logits (the first output) need and that is not supported. A session
+ * begins with the same look, before memory is taken for any weight. */
+nac_status nac_model_check(const nac_model *model, nac_error *error);
+
+/* JSON for `nac info`: { name, opset, producer, inputs, outputs, operators: {Conv: 20, ...}, labels, unsupported: ["Foo", ...],
  * parameters }. Owned by the model. */
 const char *nac_model_info(const nac_model *model);
 

@@ -385,6 +385,15 @@ test('info of a model names taps and costs', async () => {
   assert.ok(json.session.taps.length > 0);
   const { stdout } = await nac('info', file('tiny.onnx'));
   assert.match(stdout, /opset 13/);
+  // One that cannot be run is described all the same; whoever wants to run it is refused.
+  writeFileSync(file('odd.onnx'), tinyModel({ op: 'Erf2' }).bytes);
+  const odd = await nac('info', file('odd.onnx'), '--json');
+  assert.equal(odd.code, 0, odd.stderr);
+  assert.deepEqual([odd.json.model.unsupported, odd.json.session], [['Erf2'], null]);
+  assert.match(odd.json.note, /node 'node_stage1': operator Erf2 is not supported/);
+  const run = await nac('profile', '--model', file('odd.onnx'), '--id', file('id'), '--out', file('odd.safetensors'));
+  assert.deepEqual([run.code, run.stdout], [3, '']);
+  assert.match(run.stderr, /odd\.onnx: node 'node_stage1': operator Erf2 is not supported/);
 });
 
 test('Ctrl-C ends a run without output that looks whole', async () => {

@@ -70,6 +70,8 @@ static const struct {
     {"all_free", 1, 8, 8, NAC_OK, NULL},
     {"fixed_batch", 2, 0, 0, NAC_OK, NULL},
     {"fixed_batch", 4, 0, 0, NAC_INVALID_ARGUMENT, "the model's batch is fixed at 2; 4 was asked for"},
+    {"unknown_operators", 1, 0, 0, NAC_UNSUPPORTED, "node 'strange': operator Foo is not supported; nor are Bar"},
+    {"unknown_elsewhere", 1, 0, 0, NAC_OK, NULL},
     {"two_images", 1, 0, 0, NAC_UNSUPPORTED, "two inputs, 'x' and 'y'"},
     {"unused_input", 1, 0, 0, NAC_OK, NULL},
     {"no_image", 1, 0, 0, NAC_UNSUPPORTED, "depends on no input"},

@@ -3,7 +3,7 @@
 import { NacError } from '../js/error.js';
 import { inspect } from '../js/inspect.js';
 import { UsageError, numbersOf } from './shared/args.js';
-import { readInput } from './shared/files.js';
+import { named, readInput } from './shared/files.js';
 import { makeEngine } from './shared/model.js';
 
 export const summary = 'What a model or a profile holds';
@@ -29,13 +29,7 @@ export async function run({ values, paths }) {
   const [file] = paths;
   const bytes = await readInput(file);
   const engine = await makeEngine();
-  let document;
-  try {
-    document = isSafetensors(bytes) ? ofProfile(engine, bytes) : ofModel(engine, bytes, shape);
-  } catch (error) {
-    if (error instanceof NacError) throw new NacError(error.code, `${file}: ${error.message}`);
-    throw error;
-  }
+  const document = await named(file, () => (isSafetensors(bytes) ? ofProfile(engine, bytes) : ofModel(engine, bytes, shape)));
   const { text, ...facts } = document;
   if (values.json) process.stdout.write(`${JSON.stringify({ schema: 'nac.info/1', file, ...facts }, null, 2)}\n`);
   else process.stdout.write(`${file}: ${text.join('\n')}\n`);
@@ -110,6 +104,7 @@ function ofModel(engine, bytes, shape) {
     `inputs    ${list(info.inputs)}`,
     `outputs   ${list(info.outputs)}`,
     `operators ${Object.entries(info.operators ?? {}).map(([name, count]) => `${name} ${count}`).join(', ')}`,
+    ...(info.unsupported.length > 0 ? [`not supported ${info.unsupported.join(', ')}`] : []),
     `parameters ${info.parameters}`,
   ];
   if (session) {

@@ -5,7 +5,7 @@ import { NacError } from '../js/error.js';
 import { loadDetector } from '../js/node.js';
 import { inOrder } from '../js/pool.js';
 import { RUN_HELP, RUN_OPTIONS, UsageError, numberOf, required, runOptions } from './shared/args.js';
-import { packageVersion, readInput, writeOutput } from './shared/files.js';
+import { named, packageVersion, readInput, writeOutput } from './shared/files.js';
 import { listImages } from './shared/images.js';
 import { makeEngine } from './shared/model.js';
 import { makeSkipped } from './shared/skipped.js';
@@ -59,21 +59,6 @@ export async function run({ values, paths }, { terminal, signal, argv }) {
   if (values.json) process.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
   else terminal.log(`${out}: ${images} images of ${paths.length} profiles, ${calibrated ? `threshold ${threshold.toFixed(4)}` : 'not calibrated'}`);
   return skipped.errors.length > 0 ? 3 : 0;
-}
-
-/**
- * An error of the core does not know the file's name.
- * @template T
- * @param {string} file
- * @param {() => Promise<T>} body
- */
-async function named(file, body) {
-  try {
-    return await body();
-  } catch (error) {
-    if (error instanceof NacError && !error.message.startsWith(file)) throw new NacError(error.code, `${file}: ${error.message}`);
-    throw error;
-  }
 }
 
 /**

@@ -4,9 +4,9 @@ import { build } from '../js/build.js';
 import { NacError } from '../js/error.js';
 import { host } from '../js/host-node.js';
 import { RUN_HELP, RUN_OPTIONS, UsageError, layersOf, numberOf, numbersOf, required, runOptions } from './shared/args.js';
-import { baseName, packageVersion, readPreset, writeOutput } from './shared/files.js';
+import { baseName, packageVersion, writeOutput } from './shared/files.js';
 import { listImages } from './shared/images.js';
-import { readModelInfo } from './shared/model.js';
+import { readModelInfo, readPreset } from './shared/model.js';
 import { choose, describe, labelsFor, presetFor } from './shared/profiles.js';
 import { makeSkipped } from './shared/skipped.js';
 

@@ -8,8 +8,9 @@ import { host, reasonOf } from '../js/host-node.js';
 import { inOrder } from '../js/pool.js';
 import { collectStates } from '../js/states.js';
 import { RUN_HELP, RUN_OPTIONS, UsageError, layersOf, numbersOf, required, runOptions } from './shared/args.js';
-import { readPreset, writeOutput } from './shared/files.js';
+import { writeOutput } from './shared/files.js';
 import { listImages } from './shared/images.js';
+import { readPreset } from './shared/model.js';
 import { makeSkipped } from './shared/skipped.js';
 import { safetensors } from './shared/safetensors.js';
 

@@ -78,9 +78,12 @@ export class Engine {
     return Image.fromPixels(this.#heap, pixels, width, height, preprocess);
   }
 
-  /** @param {Uint8Array} bytes an ONNX file; copied */
-  openModel(bytes) {
-    return new Model(this.#heap, bytes);
+  /**
+   * @param {Uint8Array} bytes an ONNX file; copied
+   * @param {{ check?: boolean }} [options] check: refuse a model with an operator that is not supported
+   */
+  openModel(bytes, options) {
+    return new Model(this.#heap, bytes, options);
   }
 
   /**

@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "onnx/reader.h"
+#include "ops/ops.h"
 
 static void add_io(yyjson_mut_doc *doc, yyjson_mut_val *root, const char *key, const nac_model *model, const nac_onnx_io *list, int count) {
     yyjson_mut_val *array = yyjson_mut_obj_add_arr(doc, root, key);
@@ -41,6 +42,14 @@ static bool add_operators(yyjson_mut_doc *doc, yyjson_mut_val *root, const nac_m
     return true;
 }
 
+/* The names among the operators' that have no translator. */
+static void add_unsupported(yyjson_mut_doc *doc, yyjson_mut_val *root) {
+    yyjson_mut_val *unsupported = yyjson_mut_obj_add_arr(doc, root, "unsupported");
+    yyjson_mut_obj_iter names = yyjson_mut_obj_iter_with(yyjson_mut_obj_get(root, "operators"));
+    for (yyjson_mut_val *name; (name = yyjson_mut_obj_iter_next(&names));)
+        if (!nac_onnx_op_find(yyjson_mut_get_str(name))) yyjson_mut_arr_add_str(doc, unsupported, yyjson_mut_get_str(name));
+}
+
 /* A list of strings in the file's metadata, or null. What else a "labels" entry may hold is somebody else's convention. */
 static void add_labels(yyjson_mut_doc *doc, yyjson_mut_val *root, const nac_reader *reader, const yyjson_alc *allocator) {
     yyjson_doc *labels = NULL;
@@ -75,9 +84,9 @@ nac_status nac_write_model_info(nac_reader *reader) {
     yyjson_mut_obj_add_strcpy(doc, root, "producer", version[0] ? text : producer);
     add_io(doc, root, "inputs", model, model->inputs, model->input_count);
     add_io(doc, root, "outputs", model, model->outputs, model->output_count);
-    bool complete = add_operators(doc, root, model);
+    const bool complete = add_operators(doc, root, model);
     add_labels(doc, root, reader, &allocator);
-    yyjson_mut_obj_add_arr(doc, root, "unsupported"); /* a model with any is not opened */
+    add_unsupported(doc, root);
     uint64_t parameters = 0;
     for (int t = 0; t < model->tensor_count; ++t)
         if (model->initializers[t] && nac_onnx_tensor_is_float(model->initializers[t])) parameters += model->initializers[t]->count;

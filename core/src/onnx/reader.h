@@ -1,7 +1,6 @@
 /* reader.h - the steps of nac_model_open, in this order:
  *   read_model.c, read_node.c, tensor.c   protobuf -> nodes, tensors and names as they come
  *   sort.c                                names -> tensor ids, nodes -> a runnable order
- *   model.c                               operators against the table
  *   info.c                                nac_model_info
  *
  * nanopb's callbacks know only true and false: the sentence waits in the reader. */

@@ -1,4 +1,5 @@
 /* lower_model.c - one walk over the ONNX nodes that the logits need, for one input size. */
+#include <stdio.h>
 #include <string.h>
 
 #include "ops/common.h"
@@ -55,6 +56,34 @@ static bool node_needed(const walk *w, const nac_onnx_node *node) {
     for (int i = 0; i < node->output_count; ++i)
         if (node->outputs[i] != NAC_ONNX_ABSENT && w->needed[node->outputs[i]]) return true;
     return false;
+}
+
+/* Names the node `first`, and what else the logits would need. */
+static nac_status refuse(const walk *w, int first) {
+    const nac_model *model = w->lowering.model;
+    char others[160] = "";
+    const char *listed[8];
+    int count = 0;
+    size_t used = 0;
+    for (int n = first + 1; n < model->node_count && count < (int)NAC_COUNT(listed); ++n) {
+        const char *op_type = model->nodes[n].op_type;
+        bool known = nac_onnx_op_find(op_type) || !node_needed(w, &model->nodes[n]) || is_op(&model->nodes[first], op_type);
+        for (int i = 0; i < count; ++i) known = known || strcmp(listed[i], op_type) == 0;
+        if (known) continue;
+        const int written = snprintf(others + used, sizeof others - used, "%s%.24s", count ? ", " : "; nor are ", op_type);
+        if (written < 0 || (size_t)written >= sizeof others - used) break;
+        used += (size_t)written;
+        listed[count++] = op_type;
+    }
+    return nac_fail(w->lowering.error, NAC_UNSUPPORTED, "node '%.80s': operator %.40s is not supported%s", model->nodes[first].name,
+                    model->nodes[first].op_type, others);
+}
+
+static nac_status check_operators(const walk *w) {
+    const nac_model *model = w->lowering.model;
+    for (int n = 0; n < model->node_count; ++n)
+        if (node_needed(w, &model->nodes[n]) && !nac_onnx_op_find(model->nodes[n].op_type)) return refuse(w, n);
+    return NAC_OK;
 }
 
 /* ---- The image --------------------------------------------------------------------------------- */
@@ -137,9 +166,7 @@ static nac_status lower_nodes(walk *w) {
         w->lowering.node = node;
         for (int i = 0; i < node->input_count; ++i)
             if (node->inputs[i] != NAC_ONNX_ABSENT) NAC_TRY(bind_initializer(w, node->inputs[i]));
-        const nac_onnx_op *op = nac_onnx_op_find(node->op_type);
-        if (!op) return nac_lower_fail(&w->lowering, NAC_UNSUPPORTED, "this operator is not supported");
-        NAC_TRY(op->lower(&w->lowering));
+        NAC_TRY(nac_onnx_op_find(node->op_type)->lower(&w->lowering));
     }
     return NAC_OK;
 }
@@ -198,17 +225,37 @@ static nac_status bind_logits(walk *w, int batch) {
 
 /* ---- All --------------------------------------------------------------------------------------- */
 
-static nac_status lower_all(walk *w, int batch, int height, int width) {
+/* What there is to lower, and whether it can be; takes no memory but these lists of names. */
+static nac_status survey(walk *w) {
     const nac_model *model = w->lowering.model;
-    for (int t = 0; t < model->tensor_count; ++t) {
-        w->producers[t] = NAC_NONE;
-        w->lowering.bindings[t] = NAC_NONE;
-    }
+    if (model->output_count < 1) return nac_fail(w->lowering.error, NAC_UNSUPPORTED, "the model has no output");
+    w->producers = nac_alloc_array((size_t)model->tensor_count, sizeof *w->producers);
+    w->needed = nac_alloc_array((size_t)model->tensor_count, sizeof *w->needed);
+    if (!w->producers || !w->needed) return nac_out_of_memory(w->lowering.error, "the model's tensors");
+    for (int t = 0; t < model->tensor_count; ++t) w->producers[t] = NAC_NONE;
     for (int n = 0; n < model->node_count; ++n)
         for (int i = 0; i < model->nodes[n].output_count; ++i)
             if (model->nodes[n].outputs[i] != NAC_ONNX_ABSENT) w->producers[model->nodes[n].outputs[i]] = n;
     find_logits(w);
     mark_needed(w);
+    return check_operators(w);
+}
+
+static void end(walk *w) {
+    nac_free(w->producers);
+    nac_free(w->needed);
+}
+
+nac_status nac_model_check(const nac_model *model, nac_error *error) {
+    walk w = {.lowering = {.model = model, .error = error}};
+    const nac_status status = survey(&w);
+    end(&w);
+    return status;
+}
+
+static nac_status lower_all(walk *w, int batch, int height, int width) {
+    NAC_TRY(survey(w));
+    for (int t = 0; t < w->lowering.model->tensor_count; ++t) w->lowering.bindings[t] = NAC_NONE;
     NAC_TRY(bind_image(w, batch, height, width));
     NAC_TRY(lower_nodes(w));
     return bind_logits(w, batch);
@@ -216,13 +263,9 @@ static nac_status lower_all(walk *w, int batch, int height, int width) {
 
 nac_status nac_lower_model(const nac_model *model, int batch, int height, int width, const bool *tapped, nac_graph *graph, int *bindings,
                            nac_error *error) {
-    if (model->output_count < 1) return nac_fail(error, NAC_UNSUPPORTED, "the model has no output");
     graph->input = graph->logits = NAC_NONE;
     walk w = {.lowering = {.model = model, .graph = graph, .bindings = bindings, .tapped = tapped, .error = error}};
-    w.producers = nac_alloc_array((size_t)model->tensor_count, sizeof *w.producers);
-    w.needed = nac_alloc_array((size_t)model->tensor_count, sizeof *w.needed);
-    const nac_status status = w.producers && w.needed ? lower_all(&w, batch, height, width) : nac_out_of_memory(error, "the model's tensors");
-    nac_free(w.producers);
-    nac_free(w.needed);
+    const nac_status status = lower_all(&w, batch, height, width);
+    end(&w);
     return status;
 }

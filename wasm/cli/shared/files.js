@@ -46,12 +46,19 @@ export async function readInput(file) {
   }
 }
 
-/** A preset's name, or what a JSON file says.
- * @param {string | undefined} preset
+/**
+ * An error of the core does not know the file's name.
+ * @template T
+ * @param {string} file
+ * @param {() => T | Promise<T>} body
  */
-export async function readPreset(preset) {
-  if (preset === undefined || !preset.endsWith('.json')) return preset;
-  return new TextDecoder().decode(await readInput(preset));
+export async function named(file, body) {
+  try {
+    return await body();
+  } catch (error) {
+    if (error instanceof NacError && !error.message.startsWith(`${file}: `)) throw new NacError(error.code, `${file}: ${error.message}`);
+    throw error;
+  }
 }
 
 /**

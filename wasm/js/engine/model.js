@@ -18,8 +18,9 @@ export class Model extends Owned {
   /**
    * @param {Heap} heap
    * @param {Uint8Array} bytes
+   * @param {{ check?: boolean }} [options] check: refuse a model with an operator that is not supported
    */
-  constructor(heap, bytes) {
+  constructor(heap, bytes, { check = true } = {}) {
     const copy = heap.copy(bytes);
     let address;
     try {
@@ -33,6 +34,13 @@ export class Model extends Owned {
     this.#bytes = copy;
     /** @type {Record<string, any>} */
     this.info = JSON.parse(heap.text(heap.exports.nac_model_info(address)) ?? '{}');
+    if (!check) return;
+    try {
+      heap.call('nac_model_check', address);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
   }
 
   /** @param {number} address @protected */
