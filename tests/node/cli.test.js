@@ -39,7 +39,8 @@ test('help and mistakes in the command line', async () => {
     [], ['nonsense'], ['score'], ['score', '--bad', 'x.png'], ['score', 'x.png', '--workers', '0'], ['score', 'x.png', '--workers', 'two'],
     ['score', 'x.png', '--variant', 'scalar'], ['score', 'x.png', '--fail-over', '2'], ['score', 'x.png', '--json', '--csv'],
     ['states', '--model', 'm', '--out', 'o'], ['states', '--model', 'm', '--out', 'o', '--tensor', 't'],
-    ['states', '--model', 'm', '--out', 'o', '--tensor', 't', '--shape', '1,3,8'], ['profile', '--model', 'm'],
+    ['states', '--model', 'm', '--out', 'o', '--tensor', 't', '--shape', '1,3,8'],
+    ['states', '--model', 'm', '--out', 'o', '--tensor', 't', '--shape', '1,3,8,8', '--preset', 'nonsense'], ['profile', '--model', 'm'],
     ['profile', '--model', 'm', '--id', 'd', '--out', 'o', '--shard', '3/2', '--alpha', '1'], ['profile', '--model', 'm', '--id', 'd', '--out', 'o', '--shard', '1/2'],
     ['profile', '--model', 'm', '--id', 'd', '--out', 'o', '--layers', 'a,a=cls'], ['merge', '--out', 'o'], ['eval', '--id', 'd', '--ood', 'no-name'], ['info'],
   ];
@@ -385,6 +386,10 @@ test('info of a model names taps and costs', async () => {
   assert.ok(json.session.taps.length > 0);
   const { stdout } = await nac('info', file('tiny.onnx'));
   assert.match(stdout, /opset 13/);
+  writeFileSync(file('bad.json'), '{"resize": {"shortSide": -3}}');
+  const bad = await nac('states', '--model', file('tiny.onnx'), file('fresh'), '--preset', file('bad.json'), '--out', file('bad'));
+  assert.deepEqual([bad.code, bad.stdout], [3, '']);
+  assert.match(bad.stderr, /^nac: .*bad\.json: preprocess: "resize" must be/);
   // One that cannot be run is described all the same; whoever wants to run it is refused.
   writeFileSync(file('odd.onnx'), tinyModel({ op: 'Erf2' }).bytes);
   const odd = await nac('info', file('odd.onnx'), '--json');

@@ -14,6 +14,9 @@ import { readPreset } from './shared/model.js';
 import { makeSkipped } from './shared/skipped.js';
 import { safetensors } from './shared/safetensors.js';
 
+// No tensor of the core is larger, and no read of a file takes more at once.
+const LARGEST_ROW = 2 ** 31 - 1;
+
 export const summary = 'Write activations, gradients and states of images';
 
 export const help = `
@@ -110,6 +113,7 @@ async function imageWork(paths, skipped) {
  */
 async function* readRows(file, [N, C, H, W]) {
   const bytes = 4 * C * H * W;
+  if (bytes > LARGEST_ROW) throw new NacError('LIMIT_EXCEEDED', `--shape: one image of ${C} x ${H} x ${W} float32 is larger than 2 GiB`);
   const handle = await open(file).catch((error) => {
     throw new NacError('NOT_FOUND', `${file}: ${reasonOf(error)}`);
   });
