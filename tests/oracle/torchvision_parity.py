@@ -147,9 +147,10 @@ def check(name, args, folder):
     parameters = sum(p.numel() for p in network.parameters()) / 1e6
     names = [tap["name"] + ("" if tap["pool"] == "sum" else "=" + tap["pool"]) for tap in taps]
     speed, memory = f"{report['forwardMs']:.0f} + {report['backwardMs']:.0f}", report["heapBytes"] / 2**20
-    agreement = [f"{error[key]:.0e} ({own[key]:.0e})" for key in ("logits", "z", "g")] + [f"{100 * (1 - error['bins']):.2f} %"]
+    agreement = [f"{error[key]:.0e} ({own[key]:.0e})" for key in ("logits", "z", "g")]
+    agreement.append(f"{100 * (1 - error['bins']):.2f} % ({100 * (1 - own['bins']):.2f} %)")
     if args.markdown:
-        short = ", ".join(f"`{tap.removesuffix('_output_0')}`" for tap in names)
+        short = ", ".join("`" + tap.replace("_output_0", "") + "`" for tap in names)
         print(f"| {name} | {parameters:.1f} | {short} | {' | '.join(agreement)} | {speed} | {memory:.0f} |{'' if good else ' OVER |'}", flush=True)
     else:
         print(f"{name:20} {parameters:6.1f} M  logits {agreement[0]}  z {agreement[1]}  g {agreement[2]}  bins {agreement[3]}  {speed} ms  "
