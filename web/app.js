@@ -44,9 +44,9 @@ async function start(own) {
   try {
     current = await attempt;
     before?.detector.close();
-    state.ready(current.detector.info, performance.now() - began, current.name);
+    state.ready(current, performance.now() - began);
   } catch (error) {
-    if (before) state.ready(before.detector.info, null, before.name);
+    if (before) state.ready(before, null);
     throw error;
   }
 }
@@ -64,7 +64,9 @@ async function take(files) {
     ++question;
     gallery.stop();
     try {
-      await start({ model, profile });
+      // A profile alone belongs to the model that is there.
+      const present = current?.source.model;
+      await start({ model: model ?? (present instanceof File ? present : undefined), profile });
       announce(`${model?.name ?? profile?.name} is ready.`);
     } catch (error) {
       const retry = current ? { text: `Go on with ${current.name}`, act: () => samples.chooseFirst() } : undefined;
@@ -143,6 +145,10 @@ addEventListener('nac-files', (event) => {
   // The first sample is scored wherever the visitor is; what was dropped is answered where answers are.
   if (event.target !== samples) enter('images');
   take(files);
+});
+addEventListener('nac-bundled', async () => {
+  await start({}).catch((error) => fail(error, { subject: 'model' }));
+  samples.chooseFirst();
 });
 addEventListener('nac-use', async (event) => {
   enter('images');

@@ -36,6 +36,16 @@ export function verdictSentence({ verdict, pValue }) {
   return `${percent(pValue)} of the familiar images held out for comparison score no higher. The neurons are in states they know.`;
 }
 
+/**
+ * Against the held-out images that the network took for the same class.
+ * @param {Result} result
+ */
+export function classSentence({ byClass, verdict, label }) {
+  if (!byClass || typeof byClass.pValue !== 'number') return '';
+  const share = `Among those that were taken for “${label}” alone, ${byClass.pValue < 0.001 ? 'almost none' : percent(byClass.pValue)} score no higher`;
+  return byClass.verdict === verdict ? `${share}.` : `${share}: by that measure it is ${byClass.verdict === 'out' ? 'out-of-distribution' : 'in-distribution'}.`;
+}
+
 /** The detectors, coverage first. All high = in-distribution. */
 export const METHODS = /** @type {const} */ ([
   { key: 'nac', title: 'NAC', what: 'neuron coverage' },

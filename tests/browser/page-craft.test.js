@@ -8,7 +8,7 @@ import { SETS } from '../../web/intake/sample-list.js';
 import { clean, drop, launch, openPage, sample, serve, settled } from './helpers/browser.js';
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-const MINUTE = { timeout: 60_000 };
+const MINUTE = { timeout: 180_000 };
 
 let browser, server;
 before(async () => {

@@ -1,52 +1,25 @@
 // A model of one's own and two folders, in a real Chromium: the profile is the one that Node makes, to the last byte.
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import test, { after, before } from 'node:test';
-import { PNG } from 'pngjs';
+import { pathToFileURL } from 'node:url';
 import { compareSets, loadDetector, openWorkbench, scoreSet } from '../../wasm/js/node.js';
 import { holdOut } from '../../wasm/js/subset.js';
 import { SETS } from '../../web/intake/sample-list.js';
-import { encodePng, noise } from '../node/helpers/scene.js';
-import { DIST, clean, drop, launch, openPage, sample, serve } from './helpers/browser.js';
+import { DIST, clean, drop, launch, openPage, serve } from './helpers/browser.js';
+import { writeNoise, writeShifted } from './helpers/pictures.js';
 
-const MINUTE = { timeout: 120_000 };
+const MINUTE = { timeout: 180_000 };
 const MODEL = path.join(DIST, 'models/cifar10-resnet18.onnx');
 let browser, server, folder;
 /** As the page lists them: in the order of their paths. @type {Record<string, { file: string, name: string, group?: string }[]>} */
 const sets = {};
 
-/** Every sample of CIFAR-10, shifted sideways: pictures that the network takes for the same things. */
-function writeFamiliar(root, shifts) {
-  return SETS[0].names.flatMap((name) => {
-    const { data, width, height } = PNG.sync.read(readFileSync(sample(`cifar10/${name}.png`)));
-    mkdirSync(path.join(root, name), { recursive: true });
-    return Array.from({ length: shifts }, (_, shift) => {
-      const pixels = new Uint8Array(3 * width * height);
-      for (let i = 0; i < width * height; ++i) {
-        const from = i - (i % width) + ((i + shift) % width);
-        pixels.set(data.subarray(4 * from, 4 * from + 3), 3 * i);
-      }
-      const file = path.join(root, name, `${shift}.png`);
-      writeFileSync(file, encodePng(pixels, width, height));
-      return { file, name: `${path.basename(root)}/${name}/${shift}.png`, group: name };
-    });
-  });
-}
-
-function writeNoise(root, count) {
-  mkdirSync(root, { recursive: true });
-  return Array.from({ length: count }, (_, i) => {
-    const file = path.join(root, `${i}.png`);
-    writeFileSync(file, encodePng(noise(i, 32), 32, 32));
-    return { file, name: `noise/${i}.png`, group: undefined };
-  });
-}
-
 before(async () => {
   folder = mkdtempSync(path.join(os.tmpdir(), 'nac-workshop-'));
-  sets.familiar = writeFamiliar(path.join(folder, 'familiar'), 8);
+  sets.familiar = writeShifted(path.join(folder, 'familiar'), ['cifar10'], 8);
   sets.noise = writeNoise(path.join(folder, 'noise'), 20);
   [browser, server] = await Promise.all([launch(), serve()]);
 });
@@ -116,6 +89,8 @@ test('a model is dropped, a folder becomes its profile, settings are tried, and 
   await page.waitForSelector('.neurons svg', MINUTE);
   await page.setInputFiles('#files', [{ name: 'again.safetensors', mimeType: '', buffer: here }]);
   await page.waitForSelector('nac-engine-state:has-text("profile of 56 images")', MINUTE);
+  await page.click('text=back to the bundled one');
+  await page.waitForSelector('nac-engine-state:has-text("profile of 1,000 images")', MINUTE);
   await clean(opened);
 });
 
@@ -173,5 +148,17 @@ test('two folders: the figures are those of Node', async () => {
   assert.equal(lines.length, 1 + inside.images + 20);
   await page.click('nac-evaluation label:has-text("Energy")');
   assert.equal(await page.locator('.compare .threshold').count(), 0, 'the threshold is coverage’s');
+  await clean(opened);
+});
+
+test('the single file builds a profile too, without a server', async () => {
+  const opened = await openPage(browser, pathToFileURL(path.join(DIST, 'nac-single.html')).href);
+  const { page } = opened;
+  await page.click('text=Your own model');
+  await page.click('text=Take the bundled one');
+  await page.waitForSelector('.chip', MINUTE);
+  await page.setInputFiles(input('nac-workshop', 0), path.join(folder, 'familiar'));
+  await page.waitForSelector('text=56 images counted, 24 held out.', MINUTE);
+  await page.waitForSelector('nac-tuning .compare', MINUTE);
   await clean(opened);
 });

@@ -1,7 +1,7 @@
 // @ts-check
 /** Scored images as tiles, a page of them at a time: ten thousand images are no heavier than a hundred. */
 import { emit, h } from '../dom.js';
-import { explainError, percent, shortP } from '../words.js';
+import { explainError, percent, shortP, verdictTitle } from '../words.js';
 import { Thumbnails } from './thumbnails.js';
 
 /** @typedef {import('./gallery.js').Entry} Entry */
@@ -79,14 +79,14 @@ export class Grid extends HTMLElement {
   #tile(entry) {
     const { file, result, error, index } = entry;
     const name = file.name.split('/').at(-1);
-    const words = error ? explainError(error).title : `${result?.verdict === 'out' ? 'out-of-distribution' : 'in-distribution'}, ${shortP(result?.pValue)}`;
+    const words = error ? explainError(error).title : result && verdictTitle(result);
     const picture = error ? h('span', { class: 'no-image', 'aria-hidden': 'true' }, '?') : h('span', { class: 'thumbnail', 'aria-hidden': 'true' });
     // Asked for when the tile is in the document: those that never are cost nothing.
     if (!error) queueMicrotask(() => picture.append(this.#thumbnails.of(file)));
     return h('li', null,
-      h('button', { type: 'button', class: 'tile', 'data-index': index, 'data-verdict': error ? 'error' : (result?.verdict ?? 'none'), title: file.name, 'aria-label': `${name}: ${words}`, click: () => emit(this, 'nac-open', entry) },
+      h('button', { type: 'button', class: 'tile', 'data-index': index, 'data-verdict': error ? 'error' : (result?.verdict ?? 'none'), title: file.name, click: () => emit(this, 'nac-open', entry) },
         picture,
-        h('span', { class: 'tile-name' }, name),
+        h('span', { class: 'tile-name' }, name), h('span', { class: 'visually-hidden' }, `: ${words}, `),
         h('span', { class: 'tile-verdict number' }, error ? 'unreadable' : shortP(result?.pValue)),
         result && h('span', { class: 'hint' }, `${result.label} ${percent(result.probability)}`)));
   }

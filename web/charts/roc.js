@@ -29,11 +29,13 @@ export function rocPoints(id, ood) {
   return points;
 }
 
-/** @param {{ key: string, title: string, id: Float32Array, ood: Float32Array }[]} curves the first is drawn on top */
+/** @typedef {{ key: string, title: string, id: Float32Array, ood: Float32Array }} Curve */
+
+/** @param {Curve[]} curves the first is drawn on top */
 export function rocChart(curves) {
   const x = (/** @type {number} */ share) => (LEFT + share * SPAN).toFixed(1);
   const y = (/** @type {number} */ share) => (SIZE - BOTTOM - share * SPAN).toFixed(1);
-  const line = (/** @type {typeof curves[number]} */ { key, title, id, ood }) => {
+  const line = (/** @type {Curve} */ { key, title, id, ood }) => {
     const points = rocPoints(id, ood);
     const every = Math.max(1, Math.ceil(points.length / POINTS));
     const kept = points.filter((_, i) => i % every === 0 || i === points.length - 1);

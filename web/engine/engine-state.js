@@ -1,6 +1,6 @@
 // @ts-check
 /** What the engine is doing: downloading, compiling, ready. */
-import { h } from '../dom.js';
+import { emit, h } from '../dom.js';
 import { megabytes } from '../words.js';
 
 const STAGES = /** @type {const} */ (['wasm', 'model', 'profile']);
@@ -23,14 +23,16 @@ export class EngineState extends HTMLElement {
     this.#show(done ? 'Compiling' : `Downloading ${megabytes(sum)} of ${megabytes(all)}`, all > 0 ? sum / all : 0);
   }
 
-  /** @param {any} info @param {number | null} milliseconds null where it was ready before @param {string} name */
-  ready(info, milliseconds, name) {
+  /** @param {import('./detector.js').Loaded} loaded @param {number | null} milliseconds null where it was ready before */
+  ready({ detector: { info }, name, source }, milliseconds) {
     this.#seen = {};
     this.dataset.state = 'ready';
     const layers = info.profile.layers.length;
+    const own = !(source.model instanceof URL && source.profile instanceof URL);
     this.replaceChildren(
       h('p', { class: 'engine-name' }, h('span', { class: 'dot', 'aria-hidden': 'true' }), name),
-      h('p', { class: 'hint' }, `${milliseconds === null ? 'ready' : `ready in ${(milliseconds / 1000).toFixed(1)} s`} · ${layers} layers tapped · profile of ${info.profile.images.toLocaleString('en')} images · WebAssembly ${info.variant === 'relaxed' ? 'relaxed SIMD' : 'SIMD'}`),
+      h('p', { class: 'hint' }, `${milliseconds === null ? 'ready' : `ready in ${(milliseconds / 1000).toFixed(1)} s`} · ${layers} ${layers === 1 ? 'layer' : 'layers'} tapped · profile of ${info.profile.images.toLocaleString('en')} images · WebAssembly ${info.variant === 'relaxed' ? 'relaxed SIMD' : 'SIMD'}`,
+        own && [' · ', h('button', { type: 'button', class: 'link', click: () => emit(this, 'nac-bundled') }, 'back to the bundled one')]),
     );
   }
 

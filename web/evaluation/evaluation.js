@@ -46,12 +46,12 @@ export class Evaluation extends HTMLElement {
   async #score(set, folder, files) {
     const control = new AbortController();
     this.#sets[set] = null;
+    folder.begin(files.length, { cancel: () => control.abort() });
     try {
       const loaded = await this.detector();
       // Scores of two detectors cannot be compared.
       if (this.#by && this.#by.detector !== loaded.detector) this.#sets = { id: null, ood: null };
       this.#by = loaded;
-      folder.begin(files.length, { cancel: () => control.abort() });
       let [done, failed] = [0, 0];
       const images = files.map(toPicture).map(({ file, name, group }) => ({ name, group, load: async () => new Uint8Array(await file.arrayBuffer()) }));
       const scored = await scoreSet(loaded.detector, images, { dropSeen: true, signal: control.signal, onProgress: () => folder.progress(++done), onError: () => ++failed });

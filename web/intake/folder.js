@@ -34,6 +34,7 @@ export class Folder extends HTMLElement {
 
   /** @param {File[]} files */
   #arrive(files) {
+    if (this.#work) return; // one after another
     if (files.length === 0) this.say('No image was found there.');
     else emit(this, 'nac-folder', { files });
   }

@@ -3,7 +3,7 @@
 import { scoreAxis } from '../charts/axis.js';
 import { h } from '../dom.js';
 import { STAGES } from '../export.js';
-import { disagreement, duration, verdictSentence, verdictTitle } from '../words.js';
+import { classSentence, disagreement, duration, verdictSentence, verdictTitle } from '../words.js';
 
 /** @typedef {import('../../wasm/js/result.js').Result} Result */
 
@@ -20,12 +20,13 @@ export function verdict(result, name, calibration) {
   const flag = disagreement(result);
   const span = calibration.length > 0 ? `; ${calibration.length} held-out in-distribution images score from ${calibration[0].toFixed(2)} to ${calibration.at(-1)?.toFixed(2)}` : '';
   return h('div', { class: 'verdict' },
-    h('p', { class: 'file' }, name),
+    h('p', { class: 'file' }, name, result.decoder === 'browser' && h('span', { class: 'decoder-mark', title: 'Neither PNG nor JPEG: another browser’s pixels, and so the score, may differ a little' }, 'decoded by this browser')),
     h('h2', null, h('span', { class: 'mark', 'aria-hidden': 'true' }, result.verdict === 'out' ? '!' : '✓'), verdictTitle(result)),
     h('p', { class: 'lead' }, verdictSentence(result)),
     h('dl', { class: 'facts' },
       fact('Score', score.toFixed(3)), fact('p-value', pValue === null ? '–' : pValue.toFixed(4)),
       fact('Label', label), fact('Time', `${duration(total(result))} ms`)),
+    result.byClass && h('p', { class: 'hint' }, classSentence(result)),
     flag && h('p', { class: 'flag' }, flag),
     h('figure', { class: 'axis-figure' },
       scoreAxis({ calibration, threshold, score, label: `Score ${score.toFixed(3)}${threshold === null ? '' : `, threshold ${threshold.toFixed(3)}`}${span}` }),

@@ -34,7 +34,7 @@ const calls = {
     bench?.close();
     bench = await openWorkbench({ ...binary, model, layers, preprocess });
     held = [];
-    return bench.info;
+    return opened().info;
   },
   /** In-distribution images: some are counted, some held out, as many of every class. */
   async collect({ pictures, fraction }, task) {

@@ -52,8 +52,8 @@ export class Workshop extends HTMLElement {
     ];
     this.append(...this.#steps);
     this.#reach(1);
-    this.#folder.addEventListener('nac-folder', (/** @type {Event} */ event) => { event.stopPropagation(); this.#collect(/** @type {any} */ (event).detail.files); });
-    this.#outliers.addEventListener('nac-folder', (/** @type {Event} */ event) => { event.stopPropagation(); this.#collectOutliers(/** @type {any} */ (event).detail.files); });
+    this.#folder.addEventListener('nac-folder', (/** @type {CustomEvent} */ event) => { event.stopPropagation(); this.#collect(event.detail.files); });
+    this.#outliers.addEventListener('nac-folder', (/** @type {CustomEvent} */ event) => { event.stopPropagation(); this.#collectOutliers(event.detail.files); });
     this.#tuning.measure = (settings, falseAlarm) => this.#open.start('measure', { settings, falseAlarm }).result;
   }
 
@@ -104,7 +104,7 @@ export class Workshop extends HTMLElement {
     if (!done) return;
     this.#counts = done;
     if (this.#labels) this.#labels = classesOf(pictures, this.#classes);
-    this.#folder.say(`${done.profile.toLocaleString('en')} images counted, ${done.held.toLocaleString('en')} held out.`);
+    this.#folder.say(`${done.profile.toLocaleString('en')} images counted, ${done.held.toLocaleString('en')} held out.${done.unread}`);
     const defaults = await this.#open.start('defaults').result;
     const { layers } = await this.#open.start('measure', { settings: defaults, falseAlarm: 0.05 }).result;
     this.#reach(4);
@@ -118,7 +118,7 @@ export class Workshop extends HTMLElement {
     const pictures = files?.map(toPicture);
     const done = await this.#run(this.#outliers, pictures?.length ?? this.#counts.held, async (onProgress) => this.#open.start('outliers', { pictures }, onProgress));
     if (!done) return;
-    this.#outliers.say(`${done.ood.toLocaleString('en')} outliers${files ? ` from ${pathOf(files[0]).split('/')[0]}` : ', made of held-out images'}.`);
+    this.#outliers.say(`${done.ood.toLocaleString('en')} outliers${files ? ` from ${pathOf(files[0]).split('/')[0]}` : ', made of held-out images'}.${done.unread}`);
     this.#search.disabled = done.ood === 0;
     this.#tuning.refresh();
   }
@@ -128,19 +128,25 @@ export class Workshop extends HTMLElement {
    * @param {import('../intake/folder.js').Folder} folder
    * @param {number} total
    * @param {(onProgress: (progress: import('./bench.js').Progress) => void) => Promise<import('./bench.js').Job>} begin
-   * @returns {Promise<any>} null where it was cancelled or failed
+   * @returns {Promise<any>} the result, and in words how many images could not be read; null where it was cancelled or failed
    */
   async #run(folder, total, begin) {
     let failed = 0;
+    /** @type {import('./bench.js').Job | null} */
+    let job = null;
+    // The buttons work from the first moment on, while the model is still being opened.
+    let [cancelled, paused] = [false, false];
+    folder.begin(total, { cancel: () => { cancelled = true; job?.cancel(); }, pause: (on) => { paused = on; job?.pause(on); } });
     try {
-      const job = await begin(({ done, failed: one }) => {
+      job = await begin(({ done, failed: one }) => {
         folder.progress(done);
         if (one) ++failed;
       });
-      folder.begin(total, job);
+      if (cancelled) job.cancel();
+      if (paused) job.pause(true);
       const result = await job.result;
-      folder.end(failed > 0 ? `${failed} could not be read.` : '');
-      return result;
+      folder.end('');
+      return { ...result, unread: failed > 0 ? ` ${failed} could not be read.` : '' };
     } catch (error) {
       folder.end(/** @type {any} */ (error)?.name === 'AbortError' ? 'Cancelled.' : `That didn’t work: ${/** @type {any} */ (error)?.message}`);
       return null;

@@ -72,7 +72,7 @@ export async function openPage(browser, address, options = {}) {
 }
 
 /** The page has scored the image it was asked for, to the last detail. */
-export const settled = (page) => page.waitForSelector('.neurons svg', { timeout: 60_000 });
+export const settled = (page) => page.waitForSelector('.neurons svg', { timeout: 180_000 });
 
 /** Nothing on the console, nothing against the policy, nothing from elsewhere; closes the page. */
 export async function clean({ page, faults, elsewhere }) {
