@@ -125,7 +125,8 @@ test('what is no model is said, and so is an operator that is not supported', as
   const bytes = readFileSync(MODEL);
   const patched = Buffer.from(bytes.toString('latin1').replaceAll('Relu', 'Relx'), 'latin1');
   await give('odd.onnx', patched);
-  await page.waitForSelector('.error:has-text("isn’t supported"):has-text("Relx")', MINUTE);
+  await page.waitForSelector('.chip.unsupported:has-text("Relx")', MINUTE);
+  assert.match(await page.locator('.model .flag').innerText(), /can’t be run here: .*Relx/);
   await clean(opened);
 });
 

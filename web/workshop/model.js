@@ -43,7 +43,10 @@ export class ModelView {
         fact('Input', sizes(model.inputs)), fact('Output', sizes(model.outputs)), fact('Opset', String(model.opset)), fact('Parameters', million(model.parameters)),
         session && fact('Multiply-adds', `${million(session.macsForward)} + ${million(session.macsBackward)} back`),
         session && fact('Memory', megabytes(session.arenaBytes + session.weightBytes))),
-      h('p', { class: 'chips', 'aria-label': 'Operators' }, Object.entries(model.operators ?? {}).map(([title, count]) => h('span', { class: 'chip' }, title, h('b', null, ` ${count}`)))),
+      h('p', { class: 'chips', 'aria-label': 'Operators' }, Object.entries(model.operators ?? {}).map(([title, count]) => {
+        const unknown = (model.unsupported ?? []).includes(title);
+        return h('span', { class: unknown ? 'chip unsupported' : 'chip' }, title, h('b', null, ` ${count}${unknown ? ', not supported' : ''}`));
+      })),
       sizeIs === 'free' && h('p', { class: 'hint' }, 'The model takes any size; figures are for 224 × 224.'),
       error ? h('p', { class: 'flag', role: 'alert' }, `It can’t be run here: ${error.message}`) : h('div', { class: 'choices' },
         h('fieldset', null, h('legend', null, 'Where to tap it'), h('p', { class: 'hint' }, 'Suggested: the classifier’s input, and the last tensor at each resolution before it.'), this.#taps),
