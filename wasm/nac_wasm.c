@@ -99,10 +99,9 @@ double nacw_profile_layer_O(const nac_profile *profile, int layer) {
 /* nac_metrics is five doubles, which JavaScript reads in the order of nac.h. */
 _Static_assert(sizeof(nac_metrics) == 5 * sizeof(double), "nac_metrics is read as double[5]");
 
-/* scores receives msp, energy, max_logit. */
-void nacw_baselines(const float *logits, int K, float *probabilities, float scores[3]) {
-    const nac_baselines baselines = nac_baselines_compute(logits, K, probabilities);
-    scores[0] = baselines.msp;
-    scores[1] = baselines.energy;
-    scores[2] = baselines.max_logit;
+/* nac_baselines is five floats, likewise. */
+_Static_assert(sizeof(nac_baselines) == 5 * sizeof(float), "nac_baselines is read as float[5]");
+
+void nacw_baselines(const float *logits, int K, float *probabilities, nac_baselines *baselines) {
+    *baselines = nac_baselines_compute(logits, K, probabilities);
 }

@@ -48,6 +48,15 @@ static inline const void *golden_tensor(const golden *g, const char *name, size_
     return g->data + yyjson_get_uint(yyjson_arr_get_first(yyjson_obj_get(tensor, "data_offsets")));
 }
 
+/* A copy that is aligned, of numbers of `width` bytes; freed by the caller. */
+static inline void *golden_copy(const golden *g, const char *name, size_t width) {
+    size_t count;
+    const void *data = golden_tensor(g, name, &count);
+    void *copy = malloc(count * width);
+    memcpy(copy, data, count * width);
+    return copy;
+}
+
 static inline const char *golden_metadata(const golden *g, const char *key) {
     const char *text = yyjson_get_str(yyjson_obj_get(yyjson_obj_get(yyjson_doc_get_root(g->header), "__metadata__"), key));
     if (!text) test_fail(__FILE__, __LINE__, key);

@@ -1,4 +1,4 @@
-/* Counts and scores of one layer, NAC-ME and the baselines, against NumPy and by hand. */
+/* Counts and scores of one layer and NAC-ME, against NumPy and by hand. */
 #include "golden.h"
 #include "nac.h"
 
@@ -12,19 +12,10 @@ typedef struct layer_golden {
 
 static const layer_golden layers[] = {{50, 24, 100.0f, 10.0}, {500, 8, 10.0f, 2.0}, {4, 8, 1.0f, 50.0}, {1000, 4, 0.001f, 3.0}};
 
-/* A copy that is aligned. */
-static void *tensor(const golden *g, const char *name, size_t width) {
-    size_t count;
-    const void *data = golden_tensor(g, name, &count);
-    void *copy = malloc(count * width);
-    memcpy(copy, data, count * width);
-    return copy;
-}
-
 static void *layer_tensor(const golden *g, int layer, const char *what, size_t width) {
     char name[32];
     snprintf(name, sizeof name, "%d.%s", layer, what);
-    return tensor(g, name, width);
+    return golden_copy(g, name, width);
 }
 
 static void test_against_the_authors_formula(void) {
@@ -127,9 +118,9 @@ static void test_refusals(void) {
 
 static void test_model_coverage(void) {
     golden g = golden_open("profile/parity.safetensors");
-    float *z = tensor(&g, "me.z", 4), *gradient = tensor(&g, "me.g", 4);
-    uint32_t *expected = tensor(&g, "me.counts", 4), counts[49 * 16] = {0};
-    double *value = tensor(&g, "me.value", 8), edges[50];
+    float *z = golden_copy(&g, "me.z", 4), *gradient = golden_copy(&g, "me.g", 4);
+    uint32_t *expected = golden_copy(&g, "me.counts", 4), counts[49 * 16] = {0};
+    double *value = golden_copy(&g, "me.value", 8), edges[50];
     ENSURE(nac_bin_edges_linear(50, edges, NULL) == NAC_OK);
     ENSURE(nac_coverage_count(FIT, 16, z, gradient, 0.1f, 50, edges, counts, NULL) == NAC_OK);
     ENSURE(memcmp(counts, expected, sizeof counts) == 0);
@@ -158,48 +149,6 @@ static void test_model_coverage_by_hand(void) {
     ENSURE(isnan(nac_model_coverage(NULL, 1, 4, 1)));
 }
 
-static void test_baselines(void) {
-    enum { ROWS = 6, K = 10 };
-    golden g = golden_open("profile/parity.safetensors");
-    float *logits = tensor(&g, "baselines.logits", 4), probabilities[K];
-    double *energy = tensor(&g, "baselines.energy", 8), *p = tensor(&g, "baselines.probabilities", 8);
-    for (int r = 0; r < ROWS; ++r) {
-        nac_baselines b = nac_baselines_compute(logits + r * K, K, probabilities);
-        double max_p = 0, max_logit = -INFINITY;
-        for (int k = 0; k < K; ++k) {
-            ENSURE_NEAR(probabilities[k], p[r * K + k], 6e-8); /* one rounding to float32 */
-            if (p[r * K + k] > max_p) max_p = p[r * K + k];
-            if ((double)logits[r * K + k] > max_logit) max_logit = (double)logits[r * K + k];
-        }
-        ENSURE_NEAR(b.msp, max_p, 6e-8);
-        ENSURE_NEAR(b.energy, energy[r], 6e-8 * (1 + fabs(energy[r])));
-        ENSURE((double)b.max_logit == max_logit);
-    }
-    free(logits);
-    free(energy);
-    free(p);
-    golden_close(&g);
-}
-
-static void test_baselines_at_the_ends(void) {
-    nac_baselines one = nac_baselines_compute((float[]){-3}, 1, NULL);
-    ENSURE(one.msp == 1 && one.energy == -3 && one.max_logit == -3);
-    float probabilities[3];
-    nac_baselines wide = nac_baselines_compute((float[]){3e38f, -3e38f, 0}, 3, probabilities);
-    ENSURE(wide.msp == 1 && wide.energy == 3e38f && wide.max_logit == 3e38f);
-    ENSURE(probabilities[0] == 1 && probabilities[1] == 0 && probabilities[2] == 0);
-    nac_baselines equal = nac_baselines_compute((float[]){7, 7, 7, 7}, 4, NULL);
-    ENSURE(equal.msp == 0.25f && equal.max_logit == 7);
-    ENSURE_NEAR(equal.energy, 7 + log(4), 1e-6);
-    const float with_nan[3][3] = {{NAN, 1, 2}, {1, NAN, 2}, {1, 2, NAN}};
-    for (int i = 0; i < 3; ++i) {
-        nac_baselines b = nac_baselines_compute(with_nan[i], 3, NULL);
-        ENSURE(isnan(b.msp) && isnan(b.energy) && isnan(b.max_logit));
-    }
-    ENSURE(isnan(nac_baselines_compute(NULL, 3, NULL).msp));
-    ENSURE(isnan(nac_baselines_compute((float[]){1}, 0, NULL).msp));
-}
-
 int main(void) {
     RUN(test_against_the_authors_formula);
     RUN(test_many_fills_and_batches);
@@ -208,7 +157,5 @@ int main(void) {
     RUN(test_refusals);
     RUN(test_model_coverage);
     RUN(test_model_coverage_by_hand);
-    RUN(test_baselines);
-    RUN(test_baselines_at_the_ends);
     return TEST_RESULT();
 }

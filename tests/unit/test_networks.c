@@ -225,6 +225,34 @@ static void test_batch_does_not_matter(void) {
         for (size_t b = 0; b < sizeof backends / sizeof *backends; ++b) check_batches(networks[n], backends[b]);
 }
 
+/* W z + b with z of the classifier's input are the logits; only the reference backend still has W. */
+static void check_classifier(const char *name, int expected_tap) {
+    for (size_t b = 0; b < sizeof backends / sizeof *backends; ++b) {
+        fixture f = open_fixture(name, backends[b], 1);
+        ENSURE(nac_session_classifier_tap(f.session) == expected_tap);
+        const int K = nac_session_classes(f.session), C = nac_session_tap_neurons(f.session, 0);
+        float *weight = malloc((size_t)(K * C) * sizeof(float)), *bias = malloc((size_t)K * sizeof(float));
+        const nac_status status = nac_session_classifier(f.session, weight, bias, &error);
+        ENSURE(status == (expected_tap < 0 ? NAC_INVALID_ARGUMENT : f.backend == NAC_BACKEND_REFERENCE ? NAC_OK : NAC_UNSUPPORTED));
+        run_all(&f);
+        for (int i = 0; i < IMAGES * K && status == NAC_OK; ++i) {
+            double sum = (double)bias[i % K];
+            for (int c = 0; c < C; ++c) sum += (double)weight[i % K * C + c] * (double)f.z[0][i / K * C + c];
+            ENSURE_NEAR(f.logits[i], sum, 1e-5 * (1 + fabs(sum)));
+        }
+        free(weight);
+        free(bias);
+        close_fixture(&f);
+    }
+}
+
+static void test_classifier(void) {
+    check_classifier("resnet", 0); /* a global average pool */
+    check_classifier("vgg", 0);    /* a hidden layer, behind a dropout */
+    check_classifier("densenet", -1);
+    check_classifier("mobilenetv2", -1); /* their first taps lie before the pool */
+}
+
 static void test_runs_again_the_same(void) {
     fixture f = open_fixture("resnet", backends[sizeof backends / sizeof *backends - 1], 4);
     run_all(&f);
@@ -240,6 +268,7 @@ int main(void) {
     RUN(test_agrees_with_pytorch);
     RUN(test_chooses_taps);
     RUN(test_batch_does_not_matter);
+    RUN(test_classifier);
     RUN(test_runs_again_the_same);
     return TEST_RESULT();
 }

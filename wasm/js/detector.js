@@ -155,17 +155,29 @@ export class Detector {
   }
 
   /**
-   * score, and what else a worker can say: the image's hash, and whether the profile has seen it.
+   * score, and what else a worker can say: the image's hash, whether the profile has seen it, and what baselines are made of.
    * @param {ImageInput} input
-   * @param {{ explain?: boolean, hash?: boolean, signal?: AbortSignal }} [options]
-   * @returns {Promise<{ result: Result, hash?: bigint, use?: 'profile' | 'calibration' | null }>}
+   * @param {{ explain?: boolean, hash?: boolean, features?: boolean, signal?: AbortSignal }} [options]
+   * @returns {Promise<{ result: Result, hash?: bigint, use?: 'profile' | 'calibration' | null } & Partial<import('./runner.js').Features>>}
    */
-  async scoreTask(input, { explain = false, hash = false, signal } = {}) {
+  async scoreTask(input, { explain = false, hash = false, features = false, signal } = {}) {
     signal?.throwIfAborted();
     const { image, transfer } = await prepareImage(this.#host, input, (bytes) => this.decode(bytes));
-    const answer = await this.#pool.run({ kind: 'score', image, explain, hash }, { signal, transfer });
+    const answer = await this.#pool.run({ kind: 'score', image, explain, hash, features }, { signal, transfer });
     answer.result.file = nameOf(input);
     return answer;
+  }
+
+  /**
+   * Whether the profile has seen the image, without running the network.
+   * @param {ImageInput} input
+   * @param {{ signal?: AbortSignal }} [options]
+   * @returns {Promise<{ hash: bigint, use: 'profile' | 'calibration' | null }>}
+   */
+  async hashTask(input, { signal } = {}) {
+    signal?.throwIfAborted();
+    const { image, transfer } = await prepareImage(this.#host, input, (bytes) => this.decode(bytes));
+    return this.#pool.run({ kind: 'hash', image }, { signal, transfer });
   }
 
   /**

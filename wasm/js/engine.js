@@ -10,8 +10,9 @@ import { Coverage } from './engine/coverage.js';
 import { Heap } from './engine/heap.js';
 import { Image, Preprocess } from './engine/image.js';
 import { Model, Session } from './engine/model.js';
+import { Neighbours } from './engine/neighbours.js';
 import { Profile } from './engine/profile.js';
-import { baselines, bootstrap, metrics } from './engine/statistics.js';
+import { baselines, bootstrap, gradNorm, metrics } from './engine/statistics.js';
 
 /** @typedef {import('./engine/model.js').Tap} Tap */
 /** @typedef {import('./engine/model.js').Pool} Pool */
@@ -126,9 +127,19 @@ export class Engine {
     return new Coverage(this.#heap, layer);
   }
 
+  /** @param {{ references: Float32Array[], k: number }} how */
+  createNeighbours(how) {
+    return new Neighbours(this.#heap, how);
+  }
+
   /** @param {Float32Array} logits of one image */
   baselines(logits) {
     return baselines(this.#heap, logits);
+  }
+
+  /** @param {Float32Array} logits of one image @param {Float32Array} features the classifier's input */
+  gradNorm(logits, features) {
+    return gradNorm(this.#heap, logits, features);
   }
 
   /** @param {Float32Array} id @param {Float32Array} ood */

@@ -26,13 +26,14 @@ import { makeResult } from './result.js';
 
 /**
  * @typedef {{ bytes: Uint8Array } | { pixels: Uint8Array | Uint8ClampedArray, width: number, height: number, decoder?: 'core' | 'browser' }} ImageData
- * @typedef {{ kind: 'score', image: ImageData, explain?: boolean, hash?: boolean }} ScoreTask
+ * @typedef {{ kind: 'score', image: ImageData, explain?: boolean, hash?: boolean, features?: boolean }} ScoreTask
+ * @typedef {{ kind: 'hash', image: ImageData }} HashTask
  * @typedef {{ kind: 'states', image?: ImageData, tensor?: Float32Array, dims?: number[], input?: boolean, hash?: boolean }} StatesTask
  *   tensor is [C, H, W], already normalised, with dims
  * @typedef {{ kind: 'decode', bytes: Uint8Array }} DecodeTask
  * @typedef {{ kind: 'histograms', layer: number, neurons: number[] }} HistogramsTask
  * @typedef {{ kind: 'metrics', id: Float32Array, ood: Float32Array, rounds: number, seed: number }} MetricsTask
- * @typedef {ScoreTask | StatesTask | DecodeTask | HistogramsTask | MetricsTask} Task
+ * @typedef {ScoreTask | HashTask | StatesTask | DecodeTask | HistogramsTask | MetricsTask} Task
  */
 
 export class Runner {
@@ -118,6 +119,7 @@ export class Runner {
    */
   async run(task) {
     if (task.kind === 'score') return this.#score(task);
+    if (task.kind === 'hash') return this.#hash(task);
     if (task.kind === 'states') return this.#states(task);
     if (task.kind === 'histograms') return this.#histograms(task);
     if (task.kind === 'metrics') return this.#metrics(task);
@@ -125,7 +127,7 @@ export class Runner {
   }
 
   /** @param {ScoreTask} task */
-  async #score({ image: source, explain: wanted, hash: hashed }) {
+  async #score({ image: source, explain: wanted, hash: hashed, features: raw }) {
     const profile = this.#profile;
     if (!profile) throw new NacError('INVALID_ARGUMENT', 'a score needs a profile');
     const clock = stopwatch();
@@ -146,7 +148,18 @@ export class Runner {
     const explanation = wanted ? explain(this.#engine, session, profile, /** @type {any} */ (this.#preprocess).json) : undefined;
     const ms = { decode, preprocess, forward, backward, score };
     const measured = { profile, labels: this.#labels, score: scores[0], layerScores, baselines, ms, decoder, variant: this.#setup.variant, explanation };
-    return { result: makeResult(measured), ...(hash !== undefined && { hash, use: profile.use(hash) }) };
+    return { result: makeResult(measured), ...(hash !== undefined && { hash, use: profile.use(hash) }), ...(raw && featuresOf(session)) };
+  }
+
+  /** @param {HashTask} task */
+  async #hash({ image: source }) {
+    const { image } = this.#open(source);
+    try {
+      const hash = await hashOf(image);
+      return { hash, use: this.#profile?.use(hash) ?? null };
+    } finally {
+      image.close();
+    }
   }
 
   /** @param {StatesTask} task */
@@ -296,6 +309,20 @@ function stopwatch() {
     last = now;
     return elapsed;
   };
+}
+
+/**
+ * What baselines are computed from: the logits, and the classifier's input or, where no tap is that, the first layer.
+ * @typedef {{ logits: Float32Array, features: Float32Array, layer: import('./engine/model.js').Tap & { classifierInput: boolean }, dims: number[] }} Features
+ * @param {import('./engine/model.js').Session} session
+ * @returns {Features}
+ */
+function featuresOf(session) {
+  const classifierInput = session.classifierTap >= 0;
+  const tap = classifierInput ? session.classifierTap : 0;
+  const { name, pool, neurons } = session.taps[tap];
+  const features = session.z(tap).slice(0, neurons);
+  return { logits: session.logits().slice(0, session.classes), features, layer: { name, pool, classifierInput }, dims: session.dims };
 }
 
 /** @param {import('./engine/image.js').Image} image */

@@ -25,6 +25,15 @@ typedef struct nac_graph_tap {
     int z, g; /* values, set by nac_graph_pool_taps and nac_graph_append_gradients */
 } nac_graph_tap;
 
+/* The node that makes the logits of one tap by an affine map with constant weights; tap NAC_NONE: there is none. After
+ * nac_graph_pool_taps. */
+typedef struct nac_classifier {
+    int tap;
+    int weight, bias;   /* values; bias NAC_NONE: zeroes */
+    bool inputs_first;  /* weight is [C, K] and not [K, C] */
+} nac_classifier;
+nac_classifier nac_graph_find_classifier(const nac_graph *graph, const nac_graph_tap *taps, int tap_count);
+
 /* Appends the pooling of every tap's activation. NAC_INVALID_ARGUMENT where pool and rank do not fit. */
 nac_status nac_graph_pool_taps(nac_graph *graph, nac_graph_tap *taps, int tap_count, nac_error *error);
 

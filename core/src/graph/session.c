@@ -174,6 +174,7 @@ static nac_status build(nac_session *session, const nac_model *model, const nac_
     for (int i = 0; i < session->tap_count && options->keep_maps; ++i)
         NAC_TRY(add_map(graph, &session->taps[i], &session->maps[i], error));
     NAC_TRY(nac_graph_pool_taps(graph, session->taps, session->tap_count, error));
+    session->classifier = nac_graph_find_classifier(graph, session->taps, session->tap_count);
     NAC_TRY(nac_graph_append_gradients(graph, session->taps, session->tap_count, error));
     return plan_and_pack(session, error);
 }
@@ -265,12 +266,26 @@ int nac_session_batch(const nac_session *session) { return shape_of(session, ses
 int nac_session_classes(const nac_session *session) { return shape_of(session, session->graph.logits)->dims[1]; }
 const float *nac_session_logits(const nac_session *session) { return session->graph.values[session->graph.logits].data; }
 int nac_session_tap_count(const nac_session *session) { return session->tap_count; }
+int nac_session_classifier_tap(const nac_session *session) { return session->classifier.tap; }
 const char *nac_session_tap_name(const nac_session *session, int tap) { return session->tap_names[tap]; }
 nac_pool nac_session_tap_pool(const nac_session *session, int tap) { return session->taps[tap].pool; }
 int nac_session_tap_neurons(const nac_session *session, int tap) { return shape_of(session, session->taps[tap].z)->dims[1]; }
 const float *nac_session_tap_z(const nac_session *session, int tap) { return session->graph.values[session->taps[tap].z].data; }
 const float *nac_session_tap_g(const nac_session *session, int tap) { return session->graph.values[session->taps[tap].g].data; }
 const char *nac_session_info(const nac_session *session) { return session->info; }
+
+nac_status nac_session_classifier(const nac_session *session, float *weight, float *bias, nac_error *error) {
+    const nac_classifier c = session->classifier;
+    if (c.tap == NAC_NONE) return nac_fail(error, NAC_INVALID_ARGUMENT, "no tap is the classifier's input");
+    if (session->backend != NAC_BACKEND_REFERENCE) return nac_fail(error, NAC_UNSUPPORTED, "only the reference backend keeps weights");
+    const int K = nac_session_classes(session), C = nac_session_tap_neurons(session, c.tap);
+    const float *w = session->graph.values[c.weight].data, *b = c.bias == NAC_NONE ? NULL : session->graph.values[c.bias].data;
+    for (int k = 0; k < K; ++k) {
+        for (int i = 0; i < C; ++i) weight[(size_t)k * (size_t)C + (size_t)i] = c.inputs_first ? w[(size_t)i * (size_t)K + (size_t)k] : w[(size_t)k * (size_t)C + (size_t)i];
+        bias[k] = b ? b[k] : 0;
+    }
+    return NAC_OK;
+}
 
 const float *nac_session_tap_map(const nac_session *session, int tap, int dims[4]) {
     if (!session->keep_maps) return NULL;

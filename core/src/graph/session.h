@@ -11,6 +11,7 @@ struct nac_session {
     char **tap_names;    /* [tap_count]: as asked for */
     int *maps;           /* [tap_count]: [N,H,W,C] values, or NAC_NONE */
     int tap_count;
+    nac_classifier classifier;
     int forward_count;   /* nodes [0, forward_count) are the forward pass and the pooling of z */
     nac_backend backend;
     nac_xnnpack *xnnpack; /* NULL: the reference backend */

@@ -76,6 +76,8 @@ export class Session extends Owned {
       pool: POOLS[exports.nac_session_tap_pool(address, tap)],
       neurons: exports.nac_session_tap_neurons(address, tap),
     }));
+    /** The tap that the classifier reads, -1 where none is. @type {number} */
+    this.classifierTap = exports.nac_session_classifier_tap(address);
     const input = this.#dims((dims) => exports.nac_session_input(address, dims));
     /** [N, H, W, C] of the input */
     this.dims = input.dims;
@@ -166,6 +168,19 @@ export class Session extends Owned {
    */
   g(tap) {
     return this.heap.f32(this.gAddress(tap), this.batch * this.taps[tap].neurons).slice();
+  }
+
+  /**
+   * logits = weight z + bias, with z of the classifierTap, as copies; of a session with the backend "reference".
+   * @returns {{ weight: Float32Array, bias: Float32Array }} [K, C] and [K]
+   */
+  classifier() {
+    const [K, C] = [this.classes, this.taps[this.classifierTap]?.neurons ?? 0];
+    return this.heap.borrow((lend) => {
+      const [weight, bias] = [lend.alloc(4 * K * C), lend.alloc(4 * K)];
+      this.heap.call('nac_session_classifier', this.address, weight, bias);
+      return { weight: this.heap.f32(weight, K * C).slice(), bias: this.heap.f32(bias, K).slice() };
+    });
   }
 
   /**

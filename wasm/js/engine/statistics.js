@@ -5,7 +5,7 @@
 /** @typedef {{ auroc: number, fpr95: number, fpr95IdPositive: number, auprIn: number, auprOut: number }} Metrics */
 
 /**
- * Of one image's logits, all high = in-distribution.
+ * Of one image's logits, all high = in-distribution; what each is, nac.h says. entropy and gen are the negative ones.
  * @param {Heap} heap
  * @param {Float32Array} logits
  */
@@ -13,11 +13,22 @@ export function baselines(heap, logits) {
   return heap.borrow((lend) => {
     const K = logits.length;
     const probabilities = lend.alloc(4 * K);
-    const scores = lend.alloc(12);
+    const scores = lend.alloc(20);
     heap.exports.nacw_baselines(lend.copy(logits), K, probabilities, scores);
-    const [msp, energy, maxLogit] = heap.f32(scores, 3);
-    return { msp, energy, maxLogit, probabilities: heap.f32(probabilities, K).slice() };
+    const [msp, energy, maxLogit, entropy, gen] = heap.f32(scores, 5);
+    return { msp, energy, maxLogit, entropy, gen, probabilities: heap.f32(probabilities, K).slice() };
   });
+}
+
+/**
+ * GradNorm of one image, high = in-distribution.
+ * @param {Heap} heap
+ * @param {Float32Array} logits
+ * @param {Float32Array} features the classifier's input
+ * @returns {number}
+ */
+export function gradNorm(heap, logits, features) {
+  return heap.borrow((lend) => heap.exports.nac_grad_norm(lend.copy(logits), logits.length, lend.copy(features), features.length));
 }
 
 /**
