@@ -13,6 +13,13 @@ import { nac } from './helpers/cli.js';
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 const golden = JSON.parse(readFileSync(path.join(root, 'tests/golden/scores/samples.json'), 'utf8'));
 
+// What the bundled network and its profile must not fall below, on the first thousand images of each set; raised when a better one is
+// bundled. Measured on all ten thousand (models/README.md): accuracy 0.9013, AUROC 0.9115 and 0.9558. Standard errors of a thousand
+// images: 0.0095 of the accuracy, 0.007 and 0.005 of the AUROCs.
+const FLOOR = { accuracy: 0.87, auroc: { mnist: 0.89, 'fashion-mnist': 0.935 } };
+// The baselines' means over both sets that NAC's must exceed: it is worth its backward pass.
+const BEATEN = ['msp', 'entropy', 'gradNorm'];
+
 // Within one binary everything is exact, and the two agree to the last digit on these images; the tolerance is for the day when another
 // compiler sums in another order and one neuron of 256 moves to the next bin: 1/256 of a layer, a quarter of that of a score.
 const SCORE = 1e-3;
@@ -50,12 +57,14 @@ test('CIFAR-10 against MNIST and Fashion-MNIST: detection has a floor', { timeou
   const data = path.join(root, '.cache/data');
   assert.ok(existsSync(data));
   const { code, json, stderr } = await nac('eval', '--json', '--id', path.join(data, 'cifar10/test'), '--limit', '1000', '--rounds', '100',
-    '--ood', `mnist=${path.join(data, 'mnist/test')}`, '--ood', `fashion-mnist=${path.join(data, 'fashion-mnist/test')}`);
+    ...Object.keys(FLOOR.auroc).flatMap((name) => ['--far', `${name}=${path.join(data, name, 'test')}`]));
   assert.equal(code, 0, stderr);
-  assert.ok(json.id.accuracy > 0.87, `accuracy ${json.id.accuracy}`); // 0.9013 on all; a thousand images have a standard error of 0.0095
-  const auroc = Object.fromEntries(json.sets.map(({ name, methods }) => [name, methods.nac.auroc]));
-  assert.ok(auroc.mnist > 0.88, `MNIST ${auroc.mnist}`);
-  assert.ok(auroc['fashion-mnist'] > 0.93, `Fashion-MNIST ${auroc['fashion-mnist']}`);
+  assert.ok(json.id.accuracy > FLOOR.accuracy, `accuracy ${json.id.accuracy}`);
+  // Of 2000 calibration images. Both samples' standard errors together are 0.0084; three of them.
+  assert.ok(Math.abs(json.id.flagged - json.id.falseAlarm) < 0.025, `flagged ${json.id.flagged}, promised ${json.id.falseAlarm}`);
+  for (const { name, methods } of json.sets) assert.ok(methods.nac.auroc > FLOOR.auroc[name], `${name} ${methods.nac.auroc}`);
+  const mean = json.means.far.methods;
+  for (const method of BEATEN) assert.ok(mean.nac.auroc > mean[method].auroc, `NAC ${mean.nac.auroc}, ${method} ${mean[method].auroc}`);
 });
 
 test('false alarms on fresh images keep their promise, by the common threshold and by the classes\'', { timeout: 600_000 }, async () => {

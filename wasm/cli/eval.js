@@ -1,28 +1,40 @@
 // @ts-check
 /** nac eval: how well scores tell in-distribution from out-of-distribution images, beside the usual baselines. */
-import { NacError } from '../js/error.js';
-import { METHODS, compareSets, scoreSet } from '../js/evaluate.js';
+import { compareSets } from '../js/evaluate.js';
 import { loadDetector } from '../js/node.js';
-import { balancedOrder } from '../js/subset.js';
+import { BOUND, checkOverfitting } from './eval/overfitting.js';
+import { writePlots } from './eval/plots.js';
+import { collectReferences } from './eval/references.js';
+import { flaggedOf, meansOf } from './eval/report.js';
+import { chooseImages, scoreImages } from './eval/sets.js';
+import { toText } from './eval/table.js';
 import { RUN_HELP, RUN_OPTIONS, UsageError, numberOf, required, runOptions } from './shared/args.js';
 import { modelAndProfile } from './shared/files.js';
-import { listImages } from './shared/images.js';
 import { makeSkipped } from './shared/skipped.js';
-import { table } from './shared/terminal.js';
 
 export const summary = 'AUROC, FPR95 and AUPR of a profile and of baselines';
 
 export const help = `
 nac eval [--model M.onnx] [--profile P] --id DIR --ood NAME=DIR … [options]
 
-Refuses images that the profile was built or calibrated on (by their pixels): such figures would mean nothing.
+NAC beside MSP, max logit, energy, entropy, GEN and GradNorm from the same run, and with --reference KNN and ViM. Refuses images
+that the profile was built or calibrated on, or that are among the references (by their pixels): such figures would mean nothing.
 
   --id DIR             in-distribution images; where folders are the model's labels, accuracy too
   --ood NAME=DIR       out-of-distribution images; may be given several times
+  --near NAME=DIR      the same, and the mean over all that are near
+  --far NAME=DIR       the same, and the mean over all that are far
+  --reference DIR      in-distribution images to compare features with, those of the profile, say: KNN and ViM
+  --reference-limit N  of these, as many of every class (10000)
+  --neighbours K       of KNN (50)
+  --seen DIR           images that the profile was built on (others there are passed over): AUROC of theirs against the fresh
+                       images of --id. Near 50 is healthy; an interval above ${100 * BOUND} is the alarm for a profile that has learned
+                       them by heart
   --limit N            the first N of every set, after a shuffle with --seed
   --seed S             of the shuffle and of the bootstrap (0)
   --rounds N           resamples for the 95 % intervals (1000)
-  --drop-seen          leave such images out instead of refusing
+  --drop-seen          leave images out that were seen before, instead of refusing
+  --plots DIR          SVG files: histograms of scores, and ROC curves of every set
 FPR95 is the share of in-distribution images flagged when 95 % of the others are caught (OpenOOD); FPR95id the share of
 others accepted when 95 % of in-distribution images are (ODIN). AUPR in/out: with ID/OOD as the positive class.
 ${RUN_HELP}`;
@@ -34,47 +46,34 @@ export const options = {
   profile: { type: 'string' },
   id: { type: 'string', multiple: true },
   ood: { type: 'string', multiple: true },
+  near: { type: 'string', multiple: true },
+  far: { type: 'string', multiple: true },
+  reference: { type: 'string', multiple: true },
+  'reference-limit': { type: 'string' },
+  neighbours: { type: 'string' },
+  seen: { type: 'string', multiple: true },
   limit: { type: 'string' },
   seed: { type: 'string' },
   rounds: { type: 'string' },
   'drop-seen': { type: 'boolean' },
+  plots: { type: 'string' },
 };
 
 /** @type {import('./shared/args.js').Command['run']} */
 export async function run({ values, paths }, { terminal, signal }) {
   if (paths.length > 0) throw new UsageError(`${paths[0]}: images are named with --id and --ood`);
-  const id = required(values, 'id');
-  const ood = required(values, 'ood').map(oodSet);
-  const seed = numberOf(values, 'seed', { min: 0, integer: true }) ?? 0;
-  const rounds = numberOf(values, 'rounds', { min: 1, max: 1e6, integer: true }) ?? 1000;
-  const limit = numberOf(values, 'limit', { min: 1, integer: true });
+  const asked = parseQuestion(values);
+  const execution = runOptions(values);
   const { model, profile } = modelAndProfile(values);
   terminal.quiet = Boolean(values.quiet);
 
   const skipped = makeSkipped(terminal);
-  const detector = await loadDetector({ model, profile, ...runOptions(values), signal });
-  const context = { detector, skipped, terminal, signal, limit, seed, dropSeen: Boolean(values['drop-seen']), profile };
+  const detector = await loadDetector({ model, profile, ...execution, signal });
   try {
-    const inside = await scorePaths('id', id, context);
-    const sets = [];
-    for (const { name, path } of ood) {
-      const outside = await scorePaths(name, [path], context);
-      const methods = await compareSets(detector, inside.scores, outside.scores, { rounds, seed, signal });
-      sets.push({ name, path, images: outside.images, ...(outside.seen && { seen: outside.seen }), flagged: outside.flagged, methods });
-    }
-    const { images, accuracy, flagged, seen } = inside;
-    const document = {
-      schema: 'nac.eval/1',
-      model,
-      profile,
-      variant: detector.info.variant,
-      id: { path: id.length === 1 ? id[0] : id, images, ...(accuracy !== undefined && { accuracy }), flagged, ...(seen && { seen }) },
-      sets,
-      bootstrap: { rounds, seed },
-      errors: skipped.errors,
-    };
-    if (values.json) process.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
-    else process.stdout.write(toTable(document));
+    const { document, scores } = await evaluate({ ...asked, ...execution }, { detector, skipped, terminal, signal, files: { model, profile } });
+    const plots = values.plots === undefined ? undefined : await writePlots(values.plots, document, scores);
+    const whole = { ...document, ...(plots && { plots }), errors: skipped.errors };
+    process.stdout.write(values.json ? `${JSON.stringify(whole, null, 2)}\n` : toText(whole, terminal));
     return skipped.errors.length > 0 ? 3 : 0;
   } finally {
     terminal.endProgress();
@@ -82,54 +81,78 @@ export async function run({ values, paths }, { terminal, signal }) {
   }
 }
 
-/** @param {string} text */
-function oodSet(text) {
-  const match = /^([^=]+)=(.+)$/.exec(text);
-  if (!match) throw new UsageError(`--ood ${text}: NAME=DIR is needed`);
-  return { name: match[1], path: match[2] };
+/**
+ * What is asked for, checked before any file is opened.
+ * @param {Record<string, any>} values
+ */
+function parseQuestion(values) {
+  const sets = ['near', 'far', 'ood'].flatMap((option) =>
+    (values[option] ?? []).map((/** @type {string} */ text) => {
+      const match = /^([^=]+)=(.+)$/.exec(text);
+      if (!match) throw new UsageError(`--${option} ${text}: NAME=DIR is needed`);
+      return { name: match[1], path: match[2], group: option === 'ood' ? null : option };
+    }));
+  const twice = sets.find(({ name }, i) => sets.findIndex((other) => other.name === name) !== i);
+  if (twice) throw new UsageError(`${twice.name}: two sets have this name`);
+  const id = required(values, 'id');
+  if (sets.length === 0 && !values.seen) throw new UsageError('--ood (or --near, --far, --seen) is needed');
+  if ((values['reference-limit'] || values.neighbours) && !values.reference) throw new UsageError('--reference-limit and --neighbours are for --reference');
+  return {
+    id,
+    sets,
+    reference: values.reference,
+    seen: values.seen,
+    dropSeen: Boolean(values['drop-seen']),
+    limit: numberOf(values, 'limit', { min: 1, integer: true }),
+    referenceLimit: numberOf(values, 'reference-limit', { min: 1, integer: true }) ?? 10000,
+    k: numberOf(values, 'neighbours', { min: 1, max: 1e6, integer: true }) ?? 50,
+    seed: numberOf(values, 'seed', { min: 0, integer: true }) ?? 0,
+    rounds: numberOf(values, 'rounds', { min: 1, max: 1e6, integer: true }) ?? 1000,
+  };
 }
 
 /**
- * @param {string} name
- * @param {string[]} paths
- * @param {any} context
+ * @param {ReturnType<typeof parseQuestion> & { variant: string }} asked
+ * @param {import('./eval/sets.js').Context} context
  */
-async function scorePaths(name, paths, { detector, skipped, terminal, signal, limit, seed, dropSeen, profile }) {
-  const all = await listImages(paths, skipped.add);
-  const images = limit === undefined ? all : balancedOrder(all, seed).slice(0, limit);
-  if (images.length === 0) throw new NacError('NOT_FOUND', `${paths.join(', ')}: no PNG or JPEG file there`);
-  let done = 0;
-  const onProgress = () => terminal.progress(name, ++done, images.length);
-  const scored = await scoreSet(detector, images, { dropSeen, signal, onProgress, onError: skipped.add }).catch((error) => {
-    throw error?.code === 'MISMATCH' ? new NacError('MISMATCH', `${profile}: ${error.message} (--drop-seen leaves such images out)`) : error;
-  });
-  terminal.endProgress();
-  if (scored.images === 0) throw new NacError('NOT_FOUND', `${paths.join(', ')}: no image is left to evaluate`);
-  return scored;
-}
+async function evaluate(asked, context) {
+  const { detector, terminal, signal, files } = context;
+  const { limit, seed, rounds, dropSeen } = asked;
+  // Every folder is looked into before the first network runs.
+  const idImages = await chooseImages(asked.id, { limit, seed }, context);
+  const setImages = await Promise.all(asked.sets.map(({ path }) => chooseImages([path], { limit, seed }, context)));
+  const referenceImages = asked.reference && (await chooseImages(asked.reference, { limit: asked.referenceLimit, seed }, context));
+  const seenImages = asked.seen && (await chooseImages(asked.seen, { seed }, context));
 
-/** @param {any} document */
-function toTable({ id, sets, bootstrap }) {
-  const percent = (/** @type {number} */ share) => (100 * share).toFixed(2);
-  /** @type {import('./shared/terminal.js').Column[]} */
-  const columns = [
-    { title: 'set', width: 14 },
-    { title: 'method', width: 8 },
-    { title: 'AUROC', width: 6, align: 'right' },
-    { title: '95 % CI', width: 13 },
-    { title: 'FPR95', width: 6, align: 'right' },
-    { title: 'FPR95id', width: 7, align: 'right' },
-    { title: 'AUPRin', width: 6, align: 'right' },
-    { title: 'out', width: 6, align: 'right' },
-  ];
-  const rows = sets.flatMap((/** @type {any} */ { name, methods }) =>
-    METHODS.map((method, i) => {
-      const { auroc, fpr95, fpr95IdPositive, auprIn, auprOut, ci } = methods[method];
-      const interval = ci.auroc.map(percent).join('-');
-      return [i === 0 ? name : '', method, percent(auroc), interval, ...[fpr95, fpr95IdPositive, auprIn, auprOut].map(percent)];
-    }));
-  const accuracy = id.accuracy === undefined ? '' : `, accuracy ${percent(id.accuracy)} %`;
-  const flagged = id.flagged === null ? '' : `, ${percent(id.flagged)} % flagged`;
-  const counts = sets.map((/** @type {any} */ set) => `${set.name} ${set.images}`).join(', ');
-  return `${table(columns, rows)}\nin percent; ID ${id.images} images${accuracy}${flagged}; OOD ${counts}; ${bootstrap.rounds} resamples\n`;
+  const references = referenceImages && (await collectReferences(referenceImages, asked, context));
+  const inside = await scoreImages('id', idImages, { references, dropSeen }, context);
+  const sets = [];
+  /** @type {Record<string, import('../js/evaluate.js').Scores>} */
+  const scores = {};
+  for (const [i, { name, path, group }] of asked.sets.entries()) {
+    const { images, seen, flagged, scores: outside } = await scoreImages(name, setImages[i], { references, dropSeen }, context);
+    scores[name] = outside;
+    terminal.progress(`intervals of ${name}`, 0, 1);
+    const methods = await compareSets(detector, inside.scores, outside, { rounds, seed, signal });
+    terminal.endProgress();
+    sets.push({ name, group, path, images, ...(seen && { seen }), ...flaggedOf(flagged, images), methods });
+  }
+  const overfitting = seenImages && (await checkOverfitting(asked.seen, seenImages, inside.scores, { limit, rounds, seed }, context));
+  const { images, accuracy, flagged, seen, features } = inside;
+  const { falseAlarm, threshold } = detector.info.profile;
+  const path = asked.id.length === 1 ? asked.id[0] : asked.id;
+  const document = {
+    schema: 'nac.eval/1',
+    ...files,
+    variant: detector.info.variant,
+    threshold,
+    id: { path, images, ...(accuracy !== undefined && { accuracy }), ...flaggedOf(flagged, images), falseAlarm, ...(seen && { seen }) },
+    features,
+    ...(references && { references: { path: asked.reference, images: references.images, k: references.k } }),
+    sets,
+    means: meansOf(sets),
+    ...(overfitting && { overfitting }),
+    bootstrap: { rounds, seed },
+  };
+  return { document, scores: { id: inside.scores, sets: scores } };
 }

@@ -6,7 +6,7 @@ import { NacError } from '../js/error.js';
 import { loadDetector } from '../js/node.js';
 import { preferClass } from '../js/result.js';
 import { RUN_HELP, RUN_OPTIONS, UsageError, numberOf, runOptions } from './shared/args.js';
-import { modelAndProfile, writeOutput } from './shared/files.js';
+import { modelAndProfile, safeName, writeOutput } from './shared/files.js';
 import { drawHeatMap } from './shared/heatmap.js';
 import { listImages } from './shared/images.js';
 import { makeSkipped } from './shared/skipped.js';
@@ -105,8 +105,7 @@ async function settleExplanation(result, folder) {
     let heatMap = null;
     if (folder && map) {
       await mkdir(folder, { recursive: true });
-      const safe = (/** @type {string} */ text) => text.replace(/[^\w.-]+/g, '_').replace(/^_+|_+$/g, '') || '_';
-      heatMap = path.join(folder, `${safe(result.file)}.${safe(name)}.png`);
+      heatMap = path.join(folder, `${safeName(result.file)}.${safeName(name)}.png`);
       await writeOutput(heatMap, [drawHeatMap(map, explanation.view)]);
     }
     layers.push({ name, neurons, heatMap });

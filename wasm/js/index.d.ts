@@ -178,7 +178,11 @@ export interface Metrics {
 }
 export type Measured = Metrics & { ci: Record<keyof Metrics, [number, number]> };
 
-export type Method = 'nac' | 'msp' | 'energy' | 'maxLogit';
+/**
+ * By method, one an image, all high = in-distribution: nac, msp, maxLogit, energy, entropy, gen; gradNorm where the profile has the
+ * classifier's input.
+ */
+export type Scores = Record<string, Float32Array>;
 export interface ScoredSet {
   images: number;
   /** Left out, because the profile was built or calibrated on them. */
@@ -187,7 +191,9 @@ export interface ScoredSet {
   flagged: number | null;
   /** Where every image's `group` is a label. */
   accuracy?: number;
-  scores: Record<Method, Float32Array>;
+  /** What `gradNorm` looks at; absent when there is no image. */
+  features?: { layer: string; classifierInput: boolean };
+  scores: Scores;
 }
 
 /** Scores a set for an evaluation. An image that the profile knows ends it (MISMATCH), or is left out with `dropSeen`. */
@@ -197,13 +203,13 @@ export function scoreSet(
   options?: { dropSeen?: boolean; signal?: AbortSignal; onError?: (file: string, error: Error) => void; onProgress?: () => void },
 ): Promise<ScoredSet>;
 
-/** Every method's metrics of two scored sets. */
+/** Metrics of every method that both sets were scored with. */
 export function compareSets(
   detector: Detector,
-  id: Record<Method, Float32Array>,
-  ood: Record<Method, Float32Array>,
+  id: Scores,
+  ood: Scores,
   options?: { rounds?: number; seed?: number; signal?: AbortSignal },
-): Promise<Record<Method, Measured>>;
+): Promise<Record<string, Measured>>;
 
 /** counts[i][bin] of neurons[i]; bin is [edges[bin], edges[bin + 1]) of the state. */
 export interface Histograms {

@@ -148,7 +148,31 @@ export class Runner {
     const explanation = wanted ? explain(this.#engine, session, profile, /** @type {any} */ (this.#preprocess).json) : undefined;
     const ms = { decode, preprocess, forward, backward, score };
     const measured = { profile, labels: this.#labels, score: scores[0], layerScores, baselines, ms, decoder, variant: this.#setup.variant, explanation };
-    return { result: makeResult(measured), ...(hash !== undefined && { hash, use: profile.use(hash) }), ...(raw && featuresOf(session)) };
+    return { result: makeResult(measured), ...(hash !== undefined && { hash, use: profile.use(hash) }), ...(raw && this.#features(session, scores[0], baselines)) };
+  }
+
+  /**
+   * Every score that one image's logits and features allow, all high = in-distribution, and those features: the classifier's input
+   * or, where no tap is that, the first layer.
+   * @typedef {object} Features
+   * @property {Record<string, number>} methods nac, msp, maxLogit, energy, entropy, gen; gradNorm where features are the classifier's input
+   * @property {Float32Array} features
+   * @property {import('./engine/model.js').Tap & { classifierInput: boolean }} layer they are from
+   * @property {number[]} dims of the session's input
+   * @param {import('./engine/model.js').Session} session
+   * @param {number} nac
+   * @param {ReturnType<Engine['baselines']>} baselines
+   * @returns {Features}
+   */
+  #features(session, nac, { msp, maxLogit, energy, entropy, gen }) {
+    const classifierInput = session.classifierTap >= 0;
+    const tap = classifierInput ? session.classifierTap : 0;
+    const { name, pool, neurons } = session.taps[tap];
+    const features = session.z(tap).slice(0, neurons);
+    /** @type {Record<string, number>} */
+    const methods = { nac, msp, maxLogit, energy, entropy, gen };
+    if (classifierInput) methods.gradNorm = this.#engine.gradNorm(session.logits().slice(0, session.classes), features);
+    return { methods, features, layer: { name, pool, classifierInput }, dims: session.dims };
   }
 
   /** @param {HashTask} task */
@@ -309,20 +333,6 @@ function stopwatch() {
     last = now;
     return elapsed;
   };
-}
-
-/**
- * What baselines are computed from: the logits, and the classifier's input or, where no tap is that, the first layer.
- * @typedef {{ logits: Float32Array, features: Float32Array, layer: import('./engine/model.js').Tap & { classifierInput: boolean }, dims: number[] }} Features
- * @param {import('./engine/model.js').Session} session
- * @returns {Features}
- */
-function featuresOf(session) {
-  const classifierInput = session.classifierTap >= 0;
-  const tap = classifierInput ? session.classifierTap : 0;
-  const { name, pool, neurons } = session.taps[tap];
-  const features = session.z(tap).slice(0, neurons);
-  return { logits: session.logits().slice(0, session.classes), features, layer: { name, pool, classifierInput }, dims: session.dims };
 }
 
 /** @param {import('./engine/image.js').Image} image */

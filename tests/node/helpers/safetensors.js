@@ -1,7 +1,7 @@
-// Safetensors files: reads float32 and uint8 tensors; takes any file apart and puts it together again.
+// Safetensors files: reads float32, float64 and uint8 tensors; takes any file apart and puts it together again.
 import { readFileSync } from 'node:fs';
 
-/** @returns {{ metadata: Record<string, string>, tensors: Record<string, { shape: number[], values: Float32Array | Uint8Array }> }} */
+/** @returns {{ metadata: Record<string, string>, tensors: Record<string, { shape: number[], values: Float32Array | Float64Array | Uint8Array }> }} */
 export function readTensors(file) {
   const bytes = new Uint8Array(readFileSync(file));
   const length = Number(new DataView(bytes.buffer).getBigUint64(0, true));
@@ -9,8 +9,9 @@ export function readTensors(file) {
   const tensors = {};
   for (const [name, { dtype, shape, data_offsets: [start, end] }] of Object.entries(header)) {
     const raw = bytes.slice(8 + length + start, 8 + length + end);
-    if (dtype !== 'F32' && dtype !== 'U8') throw new Error(`${name}: ${dtype}`);
-    tensors[name] = { shape, values: dtype === 'U8' ? raw : new Float32Array(raw.buffer) };
+    const Numbers = { F32: Float32Array, F64: Float64Array, U8: Uint8Array }[dtype];
+    if (!Numbers) throw new Error(`${name}: ${dtype}`);
+    tensors[name] = { shape, values: new Numbers(raw.buffer) };
   }
   return { metadata, tensors };
 }

@@ -16,10 +16,11 @@ export function noise(seed, size = 8) {
   return Uint8Array.from({ length: 3 * size * size }, (_, i) => base[i % 3] + next() * 55);
 }
 
-export function encodePng(pixels, width, height) {
+/** @param {object} [options] pngjs's: how the same pixels are compressed */
+export function encodePng(pixels, width, height, options = {}) {
   const png = new PNG({ width, height });
   for (let i = 0; i < width * height; ++i) png.data.set([...pixels.subarray(3 * i, 3 * i + 3), 255], 4 * i);
-  return new Uint8Array(PNG.sync.write(png));
+  return new Uint8Array(PNG.sync.write(png, options));
 }
 
 /** Tiles from left to right and from top to bottom. */

@@ -77,7 +77,7 @@ export async function writeOutput(file, chunks) {
     }
     await rename(temporary, file);
   } catch (error) {
-    await rm(temporary, { force: true });
+    await rm(temporary, { force: true }).catch(() => {}); // nor is there anything to remove where a folder is a file
     throw new NacError('NOT_FOUND', `${file}: it cannot be written: ${reasonOf(/** @type {any} */ (error))}`);
   }
 }
@@ -88,6 +88,13 @@ export async function writeOutput(file, chunks) {
  */
 export function baseName(file) {
   return file.split(/[\\/]/).at(-1) ?? file;
+}
+
+/** A text as part of a file's name.
+ * @param {string} text
+ */
+export function safeName(text) {
+  return text.replace(/[^\w.-]+/g, '_').replace(/^_+|_+$/g, '') || '_';
 }
 
 /** @returns {Promise<string>} */
