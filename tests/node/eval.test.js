@@ -160,7 +160,7 @@ test('KNN and ViM are scikit-learn\'s and NumPy\'s (tests/oracle/baselines_oracl
   assert.throws(() => engine.createNeighbours({ references: references.slice(0, 3), k: 4 }).score(queries), { code: 'INVALID_ARGUMENT' });
 
   const classifier = { weight: tensors.weight.values, bias: tensors.bias.values };
-  const vim = await Vim.create({ references, maxLogits: references.map((row) => Math.max(...logits(row))), classifier });
+  const vim = Vim.create({ references, maxLogits: references.map((row) => Math.max(...logits(row))), classifier });
   // Both in double; two ways to invert W.
   queries.forEach((row, n) => assert.ok(Math.abs(vim.score(row, energy(logits(row))) - tensors.vim.values[n]) < 1e-8, `ViM ${n}`));
 });

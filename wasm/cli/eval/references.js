@@ -7,9 +7,9 @@ import { scoreEach } from '../../js/evaluate.js';
 import { host } from '../../js/host-node.js';
 import { readInput } from '../shared/files.js';
 import { runOptions } from './sets.js';
-import { Vim } from './vim.js';
 
 /** @typedef {import('../../js/evaluate.js').Scored} Scored */
+/** @typedef {import('./vim.js').Vim} Vim */
 
 /** What scoreSet takes as `references`. */
 class References {
@@ -80,6 +80,8 @@ async function makeVim(engine, model, references, terminal) {
     return null;
   }
   terminal.progress('subspace of the references', 0, 1);
+  // Only here, because it brings a library that no other part needs.
+  const { Vim } = await import('./vim.js');
   const classifier = classifierOf(engine, await readInput(model), layer, dims);
   return Vim.create({ references: references.map((one) => one.features), maxLogits: references.map(({ methods }) => methods.maxLogit), classifier });
 }

@@ -5,6 +5,7 @@
  * that in-distribution images have a virtual logit as large as their largest one on average. The origin is where all logits are
  * as small as they can be made, -W^+ b; the subspace has 1000 dimensions of 2048 or more, 512 of 768 or more, otherwise half of them.
  */
+import { EigenvalueDecomposition, Matrix } from 'ml-matrix';
 
 /** @typedef {{ weight: Float32Array, bias: Float32Array }} Classifier weight [K, C], bias [K] */
 
@@ -20,9 +21,7 @@ export class Vim {
    * @param {number[]} from.maxLogits of these
    * @param {Classifier} from.classifier
    */
-  static async create({ references, maxLogits, classifier }) {
-    // Only here, and a fifth of a second.
-    const { Matrix, EigenvalueDecomposition } = await import('ml-matrix');
+  static create({ references, maxLogits, classifier }) {
     const C = references[0].length;
     const decompose = (/** @type {Float64Array[]} */ symmetric) => {
       const { realEigenvalues: values, eigenvectorMatrix: vectors } = new EigenvalueDecomposition(new Matrix(/** @type {any} */ (symmetric)), { assumeSymmetric: true });
