@@ -3,9 +3,11 @@
  *
  *   replay DAMAGED FOLDER...    DAMAGED: how many damaged copies of each file */
 #include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "../unit/test.h"
+#include "../unit/random.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

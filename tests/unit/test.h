@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "random.h"
+
 static int test_passed, test_failed;
 static jmp_buf test_leave;
 
@@ -54,16 +56,5 @@ static inline void test_fail(const char *file, int line, const char *what) {
 
 /* The driver adds these lines up. */
 #define TEST_RESULT() (printf("%d passed, %d failed\n", test_passed, test_failed), test_failed != 0)
-
-/* A small fixed generator (xorshift64*), so that "random" cases are the same everywhere. */
-static inline uint32_t test_random(uint64_t *state) {
-    *state ^= *state >> 12;
-    *state ^= *state << 25;
-    *state ^= *state >> 27;
-    return (uint32_t)((*state * 0x2545F4914F6CDD1DULL) >> 32);
-}
-
-/* Uniform in [-1, 1). */
-static inline float test_uniform(uint64_t *state) { return (float)((double)test_random(state) / 2147483648.0 - 1.0); }
 
 #endif

@@ -331,7 +331,7 @@ static void test_calibration_keeps_its_promise(void) {
         low_flagged += (double)scores[IMAGES] < nac_profile_threshold(profile);
         low_flagged_by_class += (double)scores[IMAGES] < nac_profile_class_threshold(profile, 0);
     }
-    const double most = 0.1 * ROUNDS + 3 * sqrt(0.09 * ROUNDS); /* three standard deviations */
+    const double most = 0.1 * (double)ROUNDS + 3 * sqrt(0.09 * (double)ROUNDS); /* three standard deviations */
     ENSURE(flagged <= most && low_flagged_by_class <= most && low_flagged > most);
     nac_profile_destroy(profile);
 }
