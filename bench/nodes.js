@@ -1,11 +1,14 @@
-// node bench/nodes.js [--variant relaxed|simd] [--rounds 10] MODEL.onnx
+// node bench/nodes.js [--variant relaxed|simd] [--rounds 10] [--top 40] MODEL.onnx
 //
 // Where the time goes: every node of the plan, forward and backward, timed by itself (minimum of the rounds), with its share and,
-// where it multiplies, its GFLOP/s. Taps: auto.
+// where it multiplies, its GFLOP/s and the fraction of this core's peak (bench/peak.js). Taps: auto. Winograd's convolutions are
+// counted as what they compute, so they may exceed the peak.
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { sumTimes, timeNodes } from '../wasm/cli/shared/timings.js';
 import { Engine } from '../wasm/js/engine.js';
 import { host } from '../wasm/js/host-node.js';
+import { measurePeak } from './peak.js';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -17,36 +20,28 @@ const engine = await Engine.create(await WebAssembly.compile(readFileSync(host.w
 const model = engine.openModel(readFileSync(positionals[0]));
 const free = model.info.inputs[0].dims;
 const session = engine.createSession(model, { batch: 1, height: free[2] ?? 224, width: free[3] ?? 224 });
-const pixels = session.imageFloats;
+const nodes = timeNodes(session, Number(values.rounds));
+const peak = await measurePeak(values.variant);
+const total = sumTimes(nodes);
 
-const count = session.nodeCount;
-const best = new Float64Array(count).fill(Infinity);
-for (let round = -2; round < Number(values.rounds); round++) {
-  session.input(0).set(Float32Array.from({ length: pixels }, (_, i) => Math.sin(i / 50)));
-  for (let node = 0; node < count; node++) {
-    const start = performance.now();
-    session.runNode(node);
-    if (round >= 0) best[node] = Math.min(best[node], performance.now() - start);
-  }
-}
+const cells = ({ ms, gflops }) => [
+  ms.toFixed(2).padStart(8), ((100 * ms) / total.ms).toFixed(1).padStart(6),
+  (gflops ? gflops.toFixed(1) : '-').padStart(8), (gflops ? ((100 * gflops) / peak).toFixed(0) : '-').padStart(7),
+].join(' ');
+const HEAD = '      ms      %  GFLOP/s  % peak';
 
-const { nodes } = session.info;
-const total = best.reduce((sum, ms) => sum + ms, 0);
-const forward = best.subarray(0, session.forwardCount).reduce((sum, ms) => sum + ms, 0);
-const byOp = new Map();
-for (let i = 0; i < count; i++) {
-  const entry = byOp.get(nodes[i].op) ?? { ms: 0, macs: 0, count: 0 };
-  byOp.set(nodes[i].op, { ms: entry.ms + best[i], macs: entry.macs + nodes[i].macs, count: entry.count + 1 });
-}
-const rate = (macs, ms) => (macs > 0 ? ((2 * macs) / ms / 1e6).toFixed(1).padStart(7) : '      -');
-console.log(`forward ${forward.toFixed(1)} ms, backward ${(total - forward).toFixed(1)} ms\n`);
-console.log(`${'operator'.padEnd(20)} nodes       ms      %  GFLOP/s`);
-for (const [op, { ms, macs, count: n }] of [...byOp].sort((a, b) => b[1].ms - a[1].ms))
-  console.log(`${op.padEnd(20)} ${String(n).padStart(5)} ${ms.toFixed(2).padStart(8)} ${((100 * ms) / total).toFixed(1).padStart(6)}  ${rate(macs, ms)}`);
-console.log(`\n${'node'.padEnd(8)} ${'operator'.padEnd(16)} ${'shape'.padEnd(20)}       ms      %  GFLOP/s  name`);
-const order = [...nodes.keys()].sort((a, b) => best[b] - best[a]).slice(0, Number(values.top));
+console.log(`peak of this core with ${values.variant} SIMD: ${peak.toFixed(1)} GFLOP/s\n`);
+console.log(`${'pass'.padEnd(26)} ${HEAD}`);
+for (const pass of ['forward', 'backward']) console.log(`${pass.padEnd(26)} ${cells(sumTimes(nodes.filter((node) => node.pass === pass)))}`);
+
+const byOp = [...new Set(nodes.map(({ op }) => op))].map((op) => [op, nodes.filter((node) => node.op === op)]);
+console.log(`\n${'operator'.padEnd(20)} nodes ${HEAD}`);
+for (const [op, members] of byOp.sort(([, a], [, b]) => sumTimes(b).ms - sumTimes(a).ms))
+  console.log(`${op.padEnd(20)} ${String(members.length).padStart(5)} ${cells(sumTimes(members))}`);
+
+console.log(`\n${'node'.padEnd(8)} ${'operator'.padEnd(16)} ${'shape'.padEnd(20)} ${HEAD}  name`);
+const order = [...nodes.keys()].sort((a, b) => nodes[b].ms - nodes[a].ms).slice(0, Number(values.top));
 for (const i of order) {
-  const { op, shape, macs, name } = nodes[i];
-  const where = `${i < session.forwardCount ? 'f' : 'b'}${i}`;
-  console.log(`${where.padEnd(8)} ${op.padEnd(16)} ${shape.join('x').padEnd(20)} ${best[i].toFixed(2).padStart(8)} ${((100 * best[i]) / total).toFixed(1).padStart(6)}  ${rate(macs, best[i])}  ${name.slice(-50)}`);
+  const { op, shape, pass, name } = nodes[i];
+  console.log(`${`${pass[0]}${i}`.padEnd(8)} ${op.padEnd(16)} ${shape.join('x').padEnd(20)} ${cells(sumTimes([nodes[i]]))}  ${name.slice(-50)}`);
 }

@@ -35,11 +35,25 @@ static double terms_of(const convolution *p) {
     return p->window.kernel_h * p->window.kernel_w * (p->gradient ? p->out : p->in) + 2;
 }
 
+static bool is_winograd(const convolution *p) {
+    const nac_window *v = &p->window;
+    return p->groups == 1 && v->kernel_h == 3 && v->kernel_w == 3 && v->stride_h == 1 && v->stride_w == 1 && v->dilation_h == 1 &&
+           v->dilation_w == 1 && p->in % 4 == 0 && p->out % 4 == 0 && v->pad_top <= 2 && v->pad_left <= 2;
+}
+
+/* Winograd's products are of sums of neighbours, some of which the output doesn't depend on. With inputs and weights in [-1, 1] those
+ * of one channel and one output are at most (1 + 1.5 + 1.5)^2 * 4 = 64 in sum. 12 roundings in the transforms. */
+static double winograd_error(const convolution *p) {
+    const double channels = p->gradient ? p->out : p->in;
+    return (channels + 12) * ldexp(1, -24) * 64 * channels;
+}
+
 static void check(const convolution *p) {
     backend_case c;
     int output = make_convolution(&c, p->N, p);
     ENSURE(p->window.kernel_h > 0);
-    case_check(&c, output, terms_of(p), 1e-30);
+    if (is_winograd(p)) case_check(&c, output, 0, winograd_error(p));
+    else case_check(&c, output, terms_of(p), 1e-30);
 }
 
 /* Sizes, pads and strides of any kind that leave at least one output; pads may exceed the window. */
@@ -62,6 +76,25 @@ static convolution random_convolution(bool gradient, int kernel_max) {
 }
 
 static void check_many(bool gradient) {
+    for (int i = 0; i < 300; ++i) { /* Winograd's */
+        convolution p = random_convolution(gradient, 3);
+        p.window = (nac_window){3, 3, 1, 1, 1, 1, case_between(0, 2), case_between(0, 2), case_between(0, 3), case_between(0, 3)};
+        p.H += 2, p.W += 2;
+        p.in = 4 * case_between(1, 7), p.out = 4 * case_between(1, 7);
+        check(&p);
+    }
+    for (int i = 0; i < 30; ++i) { /* so many weights that the output channels are divided between operators */
+        convolution p = random_convolution(gradient, 3);
+        p.in = case_between(400, 600), p.out = case_between(15, 40);
+        if (gradient) p.in = case_between(15, 40), p.out = case_between(400, 600);
+        p.H = case_between(3, 8), p.W = case_between(3, 8);
+        p.window = (nac_window){3, 3, 2, 2, 1, 1, 1, 1, 1, 1};
+        if (i % 3 == 0) {
+            p.window = (nac_window){1, 1, 1 + i % 2, 1 + i % 2, 1, 1, 0, 0, 0, 0};
+            *(gradient ? &p.in : &p.out) = case_between(140, 300);
+        }
+        check(&p);
+    }
     for (int i = 0; i < 400; ++i) { /* dense */
         convolution p = random_convolution(gradient, 5);
         check(&p);
@@ -124,9 +157,32 @@ static void test_an_image_alone_and_in_a_batch(void) {
             convolution p = random_convolution(gradient, 3);
             if (i % 3 == 1) p.window.kernel_h = p.window.kernel_w = 1;
             if (i % 3 == 2) p.groups = 13, p.in = p.out = 1;
+            if (i % 5 == 4) p.window = (nac_window){3, 3, 1, 1, 1, 1, 1, 1, 1, 1}, p.in = p.out = 8, p.groups = 1;
             if (i % 4 == 3) p.H = p.W = 1, p.window.kernel_h = p.window.kernel_w = 1; /* one row a batch: other micro-kernels */
             case_check_batch(make_convolution, &p, case_between(2, 7), 1);
         }
+}
+
+/* Root mean square, relative: measured 3.7e-7, where XNNPACK's sums of 9 times as many products have 5.8e-7. */
+static void test_winograd_error(void) {
+    for (int gradient = 0; gradient < 2; ++gradient) {
+        convolution p = {.N = 1, .H = 14, .W = 14, .groups = 1, .in = 128, .out = 128, .window = {3, 3, 1, 1, 1, 1, 1, 1, 1, 1},
+                         .gradient = gradient, .min = -INFINITY, .max = INFINITY};
+        backend_case c;
+        int output = make_convolution(&c, p.N, &p);
+        const size_t count = nac_elements(&c.graph.values[output].shape);
+        float *expected = case_expected(&c, output, false);
+        case_run(&c, output);
+        const float *data = c.graph.values[output].data;
+        double error = 0, power = 0;
+        for (size_t i = 0; i < count; ++i) {
+            const double difference = (double)data[i] - (double)expected[i];
+            error += difference * difference, power += (double)expected[i] * (double)expected[i];
+        }
+        ENSURE_NEAR(sqrt(error / power), 0, 6e-7);
+        free(expected);
+        case_free(&c);
+    }
 }
 
 /* The shapes whose speed matters are on fast kernels. */
@@ -141,9 +197,14 @@ static void ensure_kernel(convolution p, const char *kernel) {
 
 static void test_kernels(void) {
     convolution p = {.N = 1, .H = 14, .W = 14, .groups = 1, .in = 16, .out = 16, .window = {3, 3, 1, 1, 1, 1, 1, 1, 1, 1}, .min = -INFINITY, .max = INFINITY};
+    ensure_kernel(p, "Winograd");
+    p.gradient = true;
+    ensure_kernel(p, "Winograd, turned");
+    p.in = 15;
+    ensure_kernel(p, "xnn deconvolution");
+    p.gradient = false;
     ensure_kernel(p, "xnn convolution");
     p.gradient = true;
-    ensure_kernel(p, "xnn deconvolution");
     p.window.stride_h = p.window.stride_w = 2;
     ensure_kernel(p, "xnn deconvolution");
     p.window = (nac_window){1, 1, 2, 2, 1, 1, 0, 0, 0, 0};
@@ -164,6 +225,7 @@ int main(void) {
     RUN(test_convolutions);
     RUN(test_convolution_gradients);
     RUN(test_rows_behind_the_last_window);
+    RUN(test_winograd_error);
     RUN(test_an_image_alone_and_in_a_batch);
     return TEST_RESULT();
 }

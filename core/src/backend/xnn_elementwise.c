@@ -29,7 +29,7 @@ enum xnn_status nac_prepare_unary(const nac_graph *graph, const nac_node *node, 
     kernel->setup = set_up_unary;
     enum xnn_status status = xnn_create_unary_elementwise_nc(kind, xnn_datatype_fp32, xnn_datatype_fp32, &parameters, NULL, NULL, 0,
                                                              &kernel->operation);
-    status = nac_created(status, kernel);
+    status = nac_created(status, kernel->operation);
     if (status != xnn_status_success) return status;
     return xnn_reshape_unary_elementwise_nc(kernel->operation, nac_elements(&nac_output(graph, node)->shape), 1, 1, 1, NULL);
 }
@@ -46,7 +46,7 @@ enum xnn_status nac_prepare_softmax(const nac_graph *graph, const nac_node *node
     kernel->name = "xnn softmax";
     kernel->setup = set_up_softmax;
     enum xnn_status status = xnn_create_softmax_nc_f32(0, &kernel->operation);
-    status = nac_created(status, kernel);
+    status = nac_created(status, kernel->operation);
     if (status != xnn_status_success) return status;
     return xnn_reshape_softmax_nc_f32(kernel->operation, channels, channels, channels, nac_elements(shape) / channels, NULL);
 }
@@ -66,7 +66,7 @@ enum xnn_status nac_prepare_transpose(const nac_graph *graph, const nac_node *no
     kernel->name = "xnn transpose";
     kernel->setup = set_up_transpose;
     enum xnn_status status = xnn_create_transpose_nd_x32(0, &kernel->operation);
-    status = nac_created(status, kernel);
+    status = nac_created(status, kernel->operation);
     if (status != xnn_status_success) return status;
     return xnn_reshape_transpose_nd_x32(kernel->operation, (size_t)x->shape.rank, dims, perm, NULL);
 }

@@ -42,7 +42,7 @@ static enum xnn_status create_fully_connected(const nac_node *node, nac_kernel *
     enum xnn_status status = xnn_create_fully_connected_nc_f32(K, N, K, N, b->data, bias ? bias->data : NULL, node->min, node->max,
                                                                node->u.matmul.transpose_b ? 0 : XNN_FLAG_TRANSPOSE_WEIGHTS, NULL, NULL,
                                                                &kernel->operation);
-    status = nac_created(status, kernel);
+    status = nac_created(status, kernel->operation);
     if (status != xnn_status_success) return status;
     return xnn_reshape_fully_connected_nc_f32(kernel->operation, nac_elements(&a->shape) / K, NULL);
 }
@@ -77,7 +77,7 @@ static enum xnn_status create_batch(const nac_graph *graph, const nac_node *node
     kernel->setup = set_up_batch;
     if (nac_input(graph, node, 2)) kernel->after = add_bias;
     enum xnn_status status = xnn_create_batch_matrix_multiply_nc_f32(node->u.matmul.transpose_b ? XNN_FLAG_TRANSPOSE_B : 0, &kernel->operation);
-    status = nac_created(status, kernel);
+    status = nac_created(status, kernel->operation);
     if (status != xnn_status_success) return status;
     return xnn_reshape_batch_matrix_multiply_nc_f32(kernel->operation, batch_dims, dims, dims, M, K, N, &kernel->workspace_size, &alignment, NULL);
 }

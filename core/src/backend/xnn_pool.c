@@ -23,7 +23,7 @@ enum xnn_status nac_prepare_max_pool(const nac_graph *graph, const nac_node *nod
         (uint32_t)v->pad_top, (uint32_t)right, (uint32_t)bottom, (uint32_t)v->pad_left, (uint32_t)v->kernel_h, (uint32_t)v->kernel_w,
         (uint32_t)v->stride_h, (uint32_t)v->stride_w, (uint32_t)v->dilation_h, (uint32_t)v->dilation_w, node->min, node->max, 0,
         &kernel->operation);
-    status = nac_created(status, kernel);
+    status = nac_created(status, kernel->operation);
     if (status != xnn_status_success) return status;
     size_t out_h, out_w;
     status = xnn_reshape_max_pooling2d_nhwc_f32(kernel->operation, (size_t)in[0], (size_t)in[1], (size_t)in[2], (size_t)in[3], (size_t)in[3],

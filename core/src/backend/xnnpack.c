@@ -13,6 +13,7 @@ struct nac_xnnpack {
     const nac_graph *graph;
     nac_kernel *kernels; /* [node_count] */
     int kernel_count;
+    nac_shared_weights *shared;
     void *workspace;     /* as it was allocated */
 };
 
@@ -105,15 +106,19 @@ static bool sizes_fit(const nac_graph *graph, const nac_node *node) {
 
 static void reset_kernel(nac_kernel *kernel) {
     if (kernel->operation) (void)xnn_delete_operator(kernel->operation);
+    for (size_t i = 0; i < kernel->chunk_count; ++i) (void)xnn_delete_operator(kernel->chunks[i]);
+    nac_free(kernel->chunks);
     nac_free(kernel->weights);
     *kernel = (nac_kernel){0};
 }
 
 static bool has_clamp(const nac_node *node) { return node->min != -INFINITY || node->max != INFINITY; }
 
-static nac_status prepare(const nac_graph *graph, const nac_node *node, nac_kernel *kernel, nac_error *error) {
+static nac_status prepare(nac_xnnpack *backend, const nac_node *node, nac_kernel *kernel, nac_error *error) {
+    const nac_graph *graph = backend->graph;
     prepare_function function = prepares[node->op];
     if (function && sizes_fit(graph, node)) {
+        kernel->shared = &backend->shared;
         enum xnn_status status = function(graph, node, kernel);
         if (status == xnn_status_success) return NAC_OK;
         reset_kernel(kernel);
@@ -175,7 +180,7 @@ static nac_status prepare_all(nac_xnnpack *backend, nac_graph *graph, nac_error 
     while (status == NAC_OK && backend->kernel_count < graph->node_count) {
         const nac_node *node = &graph->nodes[backend->kernel_count];
         nac_kernel *kernel = &backend->kernels[backend->kernel_count++];
-        status = prepare(graph, node, kernel, error);
+        status = prepare(backend, node, kernel, error);
         if (status == NAC_OK) release_packed(graph, node, kernel, readers);
     }
     nac_free(readers);
@@ -205,6 +210,12 @@ void nac_xnnpack_destroy(nac_xnnpack *backend) {
     if (!backend) return;
     for (int i = 0; i < backend->kernel_count; ++i) reset_kernel(&backend->kernels[i]);
     nac_free(backend->kernels);
+    while (backend->shared) {
+        nac_shared_weights *next = backend->shared->next;
+        nac_free(backend->shared->data);
+        nac_free(backend->shared);
+        backend->shared = next;
+    }
     nac_free(backend->workspace);
     nac_free(backend);
 }
@@ -219,6 +230,9 @@ nac_status nac_xnnpack_run(nac_xnnpack *backend, int index, nac_error *error) {
         if (kernel->before) kernel->before(kernel, graph, node);
         if (kernel->operation && xnn_run_operator(kernel->operation, NULL) != xnn_status_success)
             return nac_fail(error, NAC_INTERNAL, "XNNPACK refuses to run node '%s' (%s)", node->name, kernel->name);
+        for (size_t i = 0; i < kernel->chunk_count; ++i)
+            if (xnn_run_operator(kernel->chunks[i], NULL) != xnn_status_success)
+                return nac_fail(error, NAC_INTERNAL, "XNNPACK refuses to run node '%s' (%s)", node->name, kernel->name);
         if (kernel->after) kernel->after(kernel, graph, node);
     }
     if (!kernel->clamps && has_clamp(node)) nac_loop_clamp(nac_output_data(graph, node), nac_elements(&nac_output(graph, node)->shape), node->min, node->max);

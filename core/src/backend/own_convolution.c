@@ -1,0 +1,113 @@
+/* own_convolution.c - CONV and CONV_GRAD that are not XNNPACK's: Winograd's for 3x3 windows of stride 1 (winograd.c), which multiplies
+ * 2.25 times less, and loops for depthwise ones (loops_depthwise.c), 3 to 9 times as fast as XNNPACK's. */
+#include <math.h>
+#include <string.h>
+
+#include "backend/loops.h"
+#include "backend/xnn.h"
+
+/* ---- Winograd's ------------------------------------------------------------------------------------ */
+
+static const float *find_shared(const nac_shared_weights *shared, int value) {
+    while (shared && shared->value != value) shared = shared->next;
+    return shared ? shared->data : NULL;
+}
+
+/* The transformed weights, made when the first of their nodes asks; NULL when out of memory. */
+static const float *share_weights(nac_shared_weights **shared, int value, const nac_convolution *p) {
+    const float *data = find_shared(*shared, value);
+    if (data) return data;
+    size_t bytes;
+    if (!nac_mul_size(nac_winograd_weights(p), sizeof(float), &bytes)) return NULL;
+    nac_shared_weights *added = nac_alloc_array(1, sizeof *added);
+    float *transformed = added ? nac_alloc(bytes) : NULL;
+    if (!transformed) {
+        nac_free(added);
+        return NULL;
+    }
+    nac_winograd_transform(p, transformed);
+    *added = (nac_shared_weights){.value = value, .data = transformed, .next = *shared};
+    *shared = added;
+    return transformed;
+}
+
+static void run_winograd(const nac_kernel *kernel, const nac_graph *graph, const nac_node *node) {
+    nac_winograd_run(&kernel->convolution, false, kernel->shared_weights, nac_input_data(graph, node, 0), nac_input_data(graph, node, 2),
+                     node->min, node->max, kernel->scratch, nac_output_data(graph, node));
+}
+
+static void run_winograd_gradient(const nac_kernel *kernel, const nac_graph *graph, const nac_node *node) {
+    nac_winograd_run(&kernel->convolution, true, kernel->shared_weights, nac_input_data(graph, node, 0), NULL, -INFINITY, INFINITY,
+                     kernel->scratch, nac_output_data(graph, node));
+}
+
+static enum xnn_status prepare_winograd(const nac_convolution *p, const nac_node *node, nac_kernel *kernel) {
+    const bool backward = node->op == NAC_OP_CONV_GRAD;
+    kernel->shared_weights = share_weights(kernel->shared, node->inputs[1], p);
+    if (!kernel->shared_weights || !nac_mul_size(nac_winograd_scratch(p, backward), sizeof(float), &kernel->scratch_size))
+        return xnn_status_out_of_memory;
+    kernel->name = backward ? "Winograd, turned" : "Winograd";
+    kernel->convolution = *p;
+    kernel->convolution.w = NULL; /* freed when all are packed */
+    kernel->clamps = true;
+    kernel->packed = 1u << 1;
+    kernel->after = backward ? run_winograd_gradient : run_winograd;
+    return xnn_status_success;
+}
+
+/* ---- Depthwise: at stride 1 the gradient is the forward loop with the window turned by 180 degrees ----- */
+
+static bool is_depthwise(const nac_convolution *p) {
+    return p->groups > 1 && p->Ci == p->groups && p->Co == p->groups && p->window.kernel_h <= NAC_DEPTHWISE_MAX &&
+           p->window.kernel_w <= NAC_DEPTHWISE_MAX;
+}
+
+/* The loops want [kh,kw,C], and behind it the bias [C]. `turned`: the window by 180 degrees. */
+static enum xnn_status copy_depthwise_weights(nac_kernel *kernel, const nac_convolution *p, bool turned, const float *bias) {
+    size_t taps = (size_t)(p->window.kernel_h * p->window.kernel_w), C = (size_t)p->Ci;
+    kernel->weights = nac_alloc_array((taps + 1) * C, sizeof(float));
+    if (!kernel->weights) return xnn_status_out_of_memory;
+    for (size_t c = 0; c < C; ++c)
+        for (size_t k = 0; k < taps; ++k) kernel->weights[k * C + c] = p->w[c * taps + (turned ? taps - 1 - k : k)];
+    if (bias) memcpy(kernel->weights + taps * C, bias, C * sizeof(float));
+    return xnn_status_success;
+}
+
+static void run_depthwise(const nac_kernel *kernel, const nac_graph *graph, const nac_node *node) {
+    const nac_value *x = nac_input(graph, node, 0), *y = nac_output(graph, node);
+    const nac_window *v = &node->u.conv.window;
+    const float *bias = kernel->weights + (size_t)(v->kernel_h * v->kernel_w) * (size_t)x->shape.dims[3];
+    nac_loop_depthwise(x->data, x->shape.dims, kernel->weights, bias, v, node->min, node->max, y->data, y->shape.dims);
+}
+
+static void run_depthwise_gradient(const nac_kernel *kernel, const nac_graph *graph, const nac_node *node) {
+    const nac_value *dy = nac_input(graph, node, 0), *dx = nac_output(graph, node);
+    nac_loop_depthwise_gradient(dy->data, dy->shape.dims, kernel->weights, &node->u.conv.window, dx->data, dx->shape.dims);
+}
+
+static void run_turned_depthwise(const nac_kernel *kernel, const nac_graph *graph, const nac_node *node) {
+    const nac_value *dy = nac_input(graph, node, 0), *dx = nac_output(graph, node);
+    nac_window v = node->u.conv.window;
+    v.pad_top = (v.kernel_h - 1) * v.dilation_h - v.pad_top;
+    v.pad_left = (v.kernel_w - 1) * v.dilation_w - v.pad_left;
+    const float *zeros = kernel->weights + (size_t)(v.kernel_h * v.kernel_w) * (size_t)dx->shape.dims[3];
+    nac_loop_depthwise(dy->data, dy->shape.dims, kernel->weights, zeros, &v, -INFINITY, INFINITY, dx->data, dx->shape.dims);
+}
+
+static enum xnn_status prepare_depthwise(const nac_convolution *p, const nac_node *node, const float *bias, nac_kernel *kernel) {
+    const nac_window *v = &p->window;
+    const bool backward = node->op == NAC_OP_CONV_GRAD;
+    const bool turn = backward && v->stride_h == 1 && v->stride_w == 1 && v->pad_top <= (v->kernel_h - 1) * v->dilation_h &&
+                      v->pad_left <= (v->kernel_w - 1) * v->dilation_w;
+    kernel->name = turn ? "loop over depthwise windows, turned" : backward ? "loop over depthwise gradients" : "loop over depthwise windows";
+    kernel->after = turn ? run_turned_depthwise : backward ? run_depthwise_gradient : run_depthwise;
+    kernel->clamps = !backward;
+    kernel->packed = backward ? 1u << 1 : 1u << 1 | 1u << 2;
+    return copy_depthwise_weights(kernel, p, turn, bias);
+}
+
+enum xnn_status nac_prepare_own_convolution(const nac_convolution *p, const nac_node *node, const float *bias, nac_kernel *kernel) {
+    if (is_depthwise(p)) return prepare_depthwise(p, node, bias, kernel);
+    if (nac_winograd_takes(p)) return prepare_winograd(p, node, kernel);
+    return NAC_XNN_NOT_MINE;
+}
