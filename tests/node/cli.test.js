@@ -38,6 +38,7 @@ test('help and mistakes in the command line', async () => {
   const wrong = [
     [], ['nonsense'], ['score'], ['score', '--bad', 'x.png'], ['score', 'x.png', '--workers', '0'], ['score', 'x.png', '--workers', 'two'],
     ['score', 'x.png', '--variant', 'scalar'], ['score', 'x.png', '--fail-over', '2'], ['score', 'x.png', '--json', '--csv'],
+    ['score', 'x.png', '--timings', '--csv'],
     ['states', '--model', 'm', '--out', 'o'], ['states', '--model', 'm', '--out', 'o', '--tensor', 't'],
     ['states', '--model', 'm', '--out', 'o', '--tensor', 't', '--shape', '1,3,8'],
     ['states', '--model', 'm', '--out', 'o', '--tensor', 't', '--shape', '1,3,8,8', '--preset', 'nonsense'], ['profile', '--model', 'm'],
@@ -51,6 +52,25 @@ test('help and mistakes in the command line', async () => {
     if (args.length > 0) assert.match(stderr, /^nac: .+\n$/, 'one line');
     if (args.length > 0) assert.equal(stdout, '');
   }
+});
+
+test('score --timings: every layer of the plan, forward and backward, as JSON and as a table', async () => {
+  const common = ['score', '--model', file('tiny.onnx'), file('ood', '3.png'), '--timings'];
+  const { code, json, stderr } = await nac(...common, '--json');
+  assert.equal(code, 0, stderr);
+  const { forward, backward, layers } = json.timings;
+  for (const pass of ['forward', 'backward']) {
+    const times = layers.map((layer) => layer[pass]?.ms ?? 0);
+    assert.ok(times.every((ms) => Number.isFinite(ms) && ms >= 0));
+    assert.ok(Math.abs(times.reduce((sum, ms) => sum + ms, 0) - json.timings[pass].ms) < 1e-6, 'the layers make up the whole');
+  }
+  assert.ok(forward.gflops > 0 && backward.gflops > 0);
+  assert.ok(layers.some(({ op, forward: f, backward: b }) => op === 'CONV' && f.gflops > 0 && b?.gflops > 0), 'a convolution goes both ways');
+  assert.ok(layers.some(({ op, backward: b }) => op === 'CONV' && b === null), 'nothing in front of the earliest tap is differentiated');
+
+  const printed = await nac(...common);
+  assert.match(printed.stdout, /layer +operator +forward ms +GFLOP\/s +backward ms +GFLOP\/s\n/);
+  assert.equal((await nac(...common.slice(0, -1), '--json')).json.timings, undefined);
 });
 
 test('score --json: one document, schema, order, and nothing on standard error', async () => {

@@ -11,6 +11,7 @@ import { drawHeatMap } from './shared/heatmap.js';
 import { listImages } from './shared/images.js';
 import { makeSkipped } from './shared/skipped.js';
 import { table } from './shared/terminal.js';
+import { timeLayers, timingsTable } from './shared/timings.js';
 
 /** @typedef {import('../js/result.js').Result} Result */
 
@@ -28,6 +29,7 @@ Scores PNG and JPEG files, folders of them and sprites (F.png#32x32, F.32x32.png
   --csv                one line an image, with a header
   --explain            the most uncovered neurons of every layer, and with --out heat maps
   --out DIR            where --explain writes its PNG files
+  --timings            where the time goes: milliseconds and GFLOP/s of every layer, forward and backward
   --fail-over RATE     exit code 1 when a larger share than RATE (0..1) is out of distribution${RUN_HELP}
 Exit code 3 when an image could not be read; the others are scored all the same.
 `;
@@ -41,6 +43,7 @@ export const options = {
   csv: { type: 'boolean' },
   explain: { type: 'boolean' },
   out: { type: 'string' },
+  timings: { type: 'boolean' },
   'fail-over': { type: 'string' },
 };
 
@@ -48,6 +51,7 @@ export const options = {
 export async function run({ values, paths }, { terminal, signal }) {
   if (paths.length === 0) throw new UsageError('score needs images: files, folders or sprites');
   if (values.json && values.csv) throw new UsageError('--json and --csv exclude each other');
+  if (values.timings && values.csv) throw new UsageError('--timings and --csv exclude each other');
   if (values.out && !values.explain) throw new UsageError('--out is for --explain');
   const failOver = numberOf(values, 'fail-over', { min: 0, max: 1 });
   const execution = runOptions(values);
@@ -77,10 +81,11 @@ export async function run({ values, paths }, { terminal, signal }) {
   }
   if (results.length > 0 && results[0].verdict === null) terminal.log(`${profile}: not calibrated, so there are scores but no verdicts`);
 
-  const document = { schema: 'nac.scores/1', model, profile, variant: detector.info.variant, results, errors: skipped.errors };
+  const timings = values.timings ? await timeLayers({ model, profile, variant: execution.variant }) : undefined;
+  const document = { schema: 'nac.scores/1', model, profile, variant: detector.info.variant, results, errors: skipped.errors, timings };
   if (values.json) process.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
   else if (values.csv) process.stdout.write(toCsv(results));
-  else process.stdout.write(toTable(results, terminal));
+  else process.stdout.write(toTable(results, terminal) + (timings ? timingsTable(timings) : ''));
 
   if (skipped.errors.length > 0) return 3;
   const out = results.filter(({ verdict }) => verdict === 'out').length;
