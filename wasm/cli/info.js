@@ -96,7 +96,7 @@ function thresholdsByClass(profile, labels) {
  * @param {[number, number] | undefined} shape
  */
 function ofModel(engine, bytes, shape) {
-  const { model: info, session, sizeIs, error } = inspect(engine, bytes, shape, { check: false });
+  const { model: info, session, sizeIs, error } = inspect(engine, bytes, shape);
   const note = error ? `it cannot be run here: ${error.message}` : sizeIs === 'free' ? 'sizes are for an input of 224 x 224 (--shape chooses another)' : '';
   const list = (/** @type {any[]} */ values) => (values ?? []).map(({ name, dims }) => `${name} [${dims?.map((/** @type {any} */ size) => size ?? '?').join(', ') ?? '?'}]`).join(', ');
   const text = [
