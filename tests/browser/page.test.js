@@ -64,7 +64,7 @@ test('several dropped files become a gallery that can be filtered and opened; on
   assert.equal(await page.locator('.tile').count(), 3);
   assert.match(await page.locator('.tile').last().innerText(), /unreadable/);
   await page.click('label:has(input[value=error])');
-  assert.equal(await page.locator('.tile').count(), 1);
+  await page.waitForFunction(() => document.querySelectorAll('.tile').length === 1);
   await page.click('label:has(input[value=all])');
   // The picture of a tile comes from the file, not from its name.
   await page.waitForFunction(() => document.querySelector('.tile[data-index="0"] canvas')?.getContext('2d').getImageData(64, 64, 1, 1).data[3] === 255);
@@ -132,11 +132,12 @@ test('the heat map shows every layer that has positions, and the keyboard reache
   const { page } = opened;
   const first = page.locator('.verdict-card .segments input').first();
   await first.focus();
+  const heat = page.locator('.frame canvas[aria-label^="Heat map"]');
   const pictures = new Set();
   for (let i = 0; i < (await page.locator('.verdict-card .segments input').count()) - 1; ++i) {
     await page.keyboard.press('ArrowRight');
-    assert.ok(await page.locator('.frame canvas').isVisible());
-    pictures.add(await page.locator('.frame canvas').evaluate((canvas) => canvas.toDataURL()));
+    assert.ok(await heat.isVisible());
+    pictures.add(await heat.evaluate((canvas) => canvas.toDataURL()));
   }
   assert.ok(pictures.size >= 2, `${pictures.size} different heat maps`);
   const result = JSON.parse(await saved(page, 'Result (JSON)'));

@@ -32,7 +32,8 @@ const calls = {
   },
   async open({ binary, model, layers, preprocess }) {
     bench?.close();
-    bench = await openWorkbench({ ...binary, model, layers, preprocess });
+    // Of a page from file:// this worker may have none of its own, and does everything itself.
+    bench = await openWorkbench({ ...binary, model, layers, preprocess, ...(origin === 'null' && { workers: 0 }) });
     held = [];
     return opened().info;
   },

@@ -1,14 +1,16 @@
 // @ts-check
 /** The page's side of the workbench. */
+import { loadModule } from '../../wasm/js/detector.js';
 import { unpackError } from '../../wasm/js/error.js';
+import { host } from '../../wasm/js/host-browser.js';
 import { binary } from '../engine/detector.js';
 
 /** @typedef {{ done: number, total?: number, failed?: { file: string, message: string } }} Progress */
 
-/** What a worker can be told: an URL object cannot be sent to one. */
-function sendable() {
+/** The binary, compiled here: of a page from file:// the workers may not read its blobs. */
+async function compiled() {
   const { variant, wasm } = binary();
-  return { variant, wasm: wasm.href };
+  return { variant, wasm: (await loadModule(host, { variant, wasm })).module };
 }
 
 /** A call that can be paused and ended. Its promise rejects with an AbortError when it was. */
@@ -68,13 +70,13 @@ export class Bench {
   }
 
   /** @param {File} model */
-  inspect(model) {
-    return this.start('inspect', { binary: sendable(), model }).result;
+  async inspect(model) {
+    return this.start('inspect', { binary: await compiled(), model }).result;
   }
 
   /** @param {File} model @param {{ layers: any, preprocess: string }} how */
-  open(model, how) {
-    return this.start('open', { binary: sendable(), model, ...how }).result;
+  async open(model, how) {
+    return this.start('open', { binary: await compiled(), model, ...how }).result;
   }
 
   close() {

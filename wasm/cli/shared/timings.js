@@ -53,7 +53,7 @@ export function sumTimes(nodes) {
  * @param {NodeTime[]} nodes
  * @returns {LayerTime[]}
  */
-export function groupByLayer(nodes) {
+function groupByLayer(nodes) {
   /** @type {Map<string, NodeTime[]>} */
   const layers = new Map();
   for (const node of nodes) {
