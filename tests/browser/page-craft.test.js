@@ -1,13 +1,12 @@
 // Who cannot see, who cannot use a mouse, who waits: accessibility by axe-core, the keyboard alone, the camera, and what the main thread does.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import test, { after, before } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { SETS } from '../../web/intake/sample-list.js';
+import { serious } from './helpers/axe.js';
 import { clean, drop, launch, openPage, sample, serve, settled } from './helpers/browser.js';
 
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const MINUTE = { timeout: 180_000 };
 
 let browser, server;
@@ -24,13 +23,6 @@ const open = async (options, room = '') => {
   await settled(opened.page).catch((error) => { if (!room) throw error; });
   return opened;
 };
-
-/** Faults that keep somebody out. */
-async function serious(page) {
-  await page.evaluate(AXE);
-  const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'] }));
-  return violations.filter(({ impact }) => impact === 'serious' || impact === 'critical').flatMap(({ id, nodes }) => nodes.map(({ target, failureSummary }) => `${id} ${target}: ${failureSummary}`));
-}
 
 for (const colorScheme of ['light', 'dark']) {
   test(`axe-core finds no serious fault, ${colorScheme}`, async () => {
