@@ -1,0 +1,217 @@
+"""Small networks of the families that differ in where a stage ends: writes tests/golden/taps/NAME.onnx for tests/unit/test_taps.c.
+
+    /usr/bin/python3 tests/oracle/tap_goldens.py [NAME...]
+
+Needs PyTorch, torchvision and onnx (Debian: python3-torch python3-torchvision python3-onnx).
+
+torchvision's own classes where it has the family, written out here where it has not. Only their structure is looked at, so the weights are
+whatever makes the batch norms unlike a plain constant. Most are exported as torch.onnx.export does by itself, batch norms folded; those
+called *_unfused keep them.
+"""
+
+import pathlib
+import sys
+from functools import partial
+
+import numpy as np
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from onnx import TensorProto, helper, numpy_helper, save
+from torchvision.models.efficientnet import EfficientNet, FusedMBConvConfig, MBConvConfig
+from torchvision.models.mnasnet import MNASNet
+from torchvision.models.mobilenetv2 import MobileNetV2
+from torchvision.models.mobilenetv3 import InvertedResidualConfig, MobileNetV3
+
+OUT = pathlib.Path(__file__).resolve().parent.parent / "golden" / "taps"
+SIZE, CLASSES = 64, 4
+
+
+# ---- torchvision's -------------------------------------------------------------------------------
+
+
+def make_mobilenet_v2():
+    """The stage of 8x8 ends with a block that has no residual sum, as 4x4 does."""
+    return MobileNetV2(CLASSES, 0.25, [[1, 16, 1, 1], [6, 24, 2, 2], [6, 32, 1, 2], [6, 40, 2, 2]], 4)
+
+
+def make_mobilenet_v3():
+    """Squeeze and excitation, hard swish, and a stage (16x16) of one block without a sum."""
+    config = partial(InvertedResidualConfig, width_mult=1)
+    blocks = [config(8, 3, 8, 8, True, "RE", 2, 1), config(8, 3, 32, 12, False, "RE", 2, 1), config(12, 3, 40, 12, False, "RE", 1, 1), config(12, 5, 48, 16, True, "HS", 2, 1)]
+    return MobileNetV3(blocks, 32, CLASSES)
+
+
+def make_mnasnet():
+    """With a narrow head; its own of 1280 channels would be most of the file."""
+    network = MNASNet(0.1, CLASSES)
+    network.layers[14] = nn.Conv2d(network.layers[14].in_channels, 32, 1, bias=False)
+    network.layers[15], network.classifier = nn.BatchNorm2d(32), nn.Linear(32, CLASSES)
+    return network
+
+
+def make_efficientnet():
+    blocks = [MBConvConfig(1, 3, 1, 8, 8, 1, 1, 1), MBConvConfig(6, 3, 2, 8, 16, 2, 1, 1), MBConvConfig(6, 5, 2, 16, 24, 1, 1, 1), MBConvConfig(6, 3, 2, 24, 32, 1, 1, 1)]
+    return EfficientNet(blocks, 0.1, num_classes=CLASSES)
+
+
+def make_efficientnet_v2():
+    blocks = [FusedMBConvConfig(1, 3, 1, 8, 8, 1), FusedMBConvConfig(4, 3, 2, 8, 16, 2), MBConvConfig(4, 3, 2, 16, 24, 2), MBConvConfig(4, 3, 2, 24, 32, 1)]
+    return EfficientNet(blocks, 0.1, num_classes=CLASSES, norm_layer=partial(nn.BatchNorm2d, eps=1e-3), last_channel=32)
+
+
+# ---- Written out ---------------------------------------------------------------------------------
+
+
+def conv(inputs, outputs, kernel=1, stride=1, depthwise=False, active=True):
+    layers = [nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=inputs if depthwise else 1, bias=False), nn.BatchNorm2d(outputs)]
+    return nn.Sequential(*layers, *([nn.ReLU()] if active else []))
+
+
+class Pooled(nn.Module):
+    def __init__(self, features, channels):
+        super().__init__()
+        self.features, self.fc = features, nn.Linear(channels, CLASSES)
+
+    def forward(self, x):
+        return self.fc(self.features(x).mean((2, 3)))
+
+
+def make_mobilenet_v1():
+    """Depthwise separable blocks: the pointwise convolution in front of a depthwise one closes its block, even where it doubles the width."""
+    separable = lambda inputs, outputs, stride: nn.Sequential(conv(inputs, inputs, 3, stride, True), conv(inputs, outputs))
+    return Pooled(nn.Sequential(conv(3, 8, 3, 2), separable(8, 16, 1), separable(16, 32, 2), separable(32, 32, 1), separable(32, 48, 2)), 48)
+
+
+class Universal(nn.Module):
+    """MobileNetV4's inverted bottleneck, which begins with a depthwise convolution that nothing activates."""
+
+    def __init__(self, inputs, outputs, stride):
+        super().__init__()
+        self.start = conv(inputs, inputs, 3, 1, True, False)
+        self.expand = conv(inputs, 4 * inputs)
+        self.middle = conv(4 * inputs, 4 * inputs, 3, stride, True)
+        self.project = conv(4 * inputs, outputs, active=False)
+        self.sums = stride == 1 and inputs == outputs
+
+    def forward(self, x):
+        y = self.project(self.middle(self.expand(self.start(x))))
+        return x + y if self.sums else y
+
+
+def make_mobilenet_v4():
+    return Pooled(nn.Sequential(conv(3, 8, 3, 2), Universal(8, 12, 2), Universal(12, 12, 1), Universal(12, 16, 2), Universal(16, 16, 1)), 16)
+
+
+class StandardisedConv(nn.Conv2d):
+    """BiT's: its weights are standardised whenever it runs."""
+
+    def forward(self, x):
+        mean, variance = self.weight.mean((1, 2, 3), keepdim=True), self.weight.var((1, 2, 3), keepdim=True, unbiased=False)
+        return F.conv2d(x, (self.weight - mean) / torch.sqrt(variance + 1e-10), None, self.stride, self.padding)
+
+
+class PreActivated(nn.Module):
+    """ResNetV2's block: what is normalised and activated goes both to the branch and to the shortcut's convolution."""
+
+    def __init__(self, inputs, outputs, stride, norm, convolution):
+        super().__init__()
+        self.norm1, self.norm2 = norm(inputs), norm(outputs)
+        self.conv1 = convolution(inputs, outputs, 3, stride, 1, bias=False)
+        self.conv2 = convolution(outputs, outputs, 3, 1, 1, bias=False)
+        self.down = convolution(inputs, outputs, 1, stride, bias=False) if stride > 1 or inputs != outputs else None
+
+    def forward(self, x):
+        y = F.relu(self.norm1(x))
+        shortcut = x if self.down is None else self.down(y)
+        return self.conv2(F.relu(self.norm2(self.conv1(y)))) + shortcut
+
+
+def make_resnet_v2(norm, convolution):
+    block = partial(PreActivated, norm=norm, convolution=convolution)
+    stem = [convolution(3, 8, 7, 2, 3, bias=False), nn.MaxPool2d(3, 2, 1)]
+    return Pooled(nn.Sequential(*stem, block(8, 16, 1), block(16, 16, 1), block(16, 24, 2), block(24, 24, 1), block(24, 32, 2), norm(32), nn.ReLU()), 32)
+
+
+make_bit = lambda: make_resnet_v2(partial(nn.GroupNorm, 4), StandardisedConv)
+make_resnet_v2_batch = lambda: make_resnet_v2(nn.BatchNorm2d, nn.Conv2d)
+
+# name -> (how to make it, whether batch norms are folded)
+NETWORKS = {
+    "mobilenet_v1": (make_mobilenet_v1, True),
+    "mobilenet_v2": (make_mobilenet_v2, True),
+    "mobilenet_v2_unfused": (make_mobilenet_v2, False),
+    "mobilenet_v3": (make_mobilenet_v3, True),
+    "mobilenet_v3_unfused": (make_mobilenet_v3, False),
+    "mobilenet_v4": (make_mobilenet_v4, True),
+    "mnasnet": (make_mnasnet, True),
+    "efficientnet": (make_efficientnet, True),
+    "efficientnet_v2": (make_efficientnet_v2, False),
+    "bit": (make_bit, True),
+    "resnet_v2": (make_resnet_v2_batch, True),
+}
+
+
+def export(name):
+    make, folded = NETWORKS[name]
+    torch.manual_seed(5)
+    network = make()
+    for module in network.modules():
+        if isinstance(module, (nn.BatchNorm2d, nn.GroupNorm)):
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.uniform_(module.bias, -0.5, 0.5)
+    mode = torch.onnx.TrainingMode.EVAL if folded else torch.onnx.TrainingMode.PRESERVE
+    torch.onnx.export(network.eval(), torch.zeros(1, 3, SIZE, SIZE), str(OUT / f"{name}.onnx"), training=mode, do_constant_folding=folded,
+                      input_names=["input"], output_names=["logits"], dynamic_axes={"input": {0: "N"}, "logits": {0: "N"}}, opset_version=13)
+
+
+# ---- As tf2onnx writes it ------------------------------------------------------------------------
+
+
+def write_tensorflow():
+    """Keras' MobileNetV2: an image that lies channels-last, turned in front of the first convolution; pads at the far sides only, as a Pad of
+    its own in front of a depthwise convolution that reduces; the mean over the two axes of pixels."""
+    random, nodes, constants = np.random.default_rng(5), [], []
+
+    def constant(array):
+        constants.append(numpy_helper.from_array(array, f"c{len(constants)}"))
+        return constants[-1].name
+
+    def node(op, out, *inputs, **attributes):
+        nodes.append(helper.make_node(op, list(inputs), [out], name=out, **attributes))
+        return out
+
+    def convolution(out, x, inputs, outputs, kernel=1, stride=1, depthwise=False, active=True):
+        w = random.standard_normal((outputs, 1 if depthwise else inputs, kernel, kernel)).astype(np.float32)
+        if stride > 1:
+            x = node("Pad", f"{out}_pad", x, constant(np.array([0, 0, 0, 0, 0, 0, 1, 1], np.int64)))
+        pads = [1] * 4 if kernel > 1 and stride == 1 else [0] * 4
+        y = node("Conv", out, x, constant(w), constant(random.standard_normal(outputs).astype(np.float32)), strides=[stride] * 2, pads=pads, group=inputs if depthwise else 1)
+        return node("Clip", f"{out}_relu", y, constant(np.float32(0)), constant(np.float32(6))) if active else y
+
+    def bottleneck(name, x, inputs, outputs, stride):
+        y = convolution(f"{name}_expand", x, inputs, 6 * inputs)
+        y = convolution(f"{name}_depthwise", y, 6 * inputs, 6 * inputs, 3, stride, True)
+        y = convolution(f"{name}_project", y, 6 * inputs, outputs, active=False)
+        return node("Add", f"{name}_add", x, y) if stride == 1 else y
+
+    x = node("Transpose", "nchw", "input", perm=[0, 3, 1, 2])
+    x = convolution("stem", x, 3, 8, 3, 2)
+    for i, (inputs, outputs, stride) in enumerate([(8, 12, 2), (12, 12, 1), (12, 16, 2), (16, 24, 2)]):
+        x = bottleneck(f"block{i}", x, inputs, outputs, stride)
+    x = node("ReduceMean", "pooled", node("Transpose", "nhwc", x, perm=[0, 2, 3, 1]), axes=[1, 2], keepdims=0)
+    node("MatMul", "logits", x, constant(random.standard_normal((24, CLASSES)).astype(np.float32)))
+    graph = helper.make_graph(nodes, "tensorflow", [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["N", SIZE, SIZE, 3])],
+                              [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", CLASSES])], constants)
+    save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=7), str(OUT / "tensorflow.onnx"))
+
+
+def main():
+    OUT.mkdir(parents=True, exist_ok=True)
+    for name in sys.argv[1:] or [*NETWORKS, "tensorflow"]:
+        write_tensorflow() if name == "tensorflow" else export(name)
+        print(name, (OUT / f"{name}.onnx").stat().st_size)
+
+
+if __name__ == "__main__":
+    main()
