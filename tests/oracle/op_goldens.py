@@ -91,6 +91,12 @@ case(
     lambda x: F.relu(normalised(F.conv2d(x, t(W333)))),
 )
 refuse("batch_norm_training", lambda net: net("BatchNormalization", "x", *NORM, training_mode=1), 14)
+# Weights are standardised by one; before opset 14 it is known by its outputs.
+KERNELS = weights(4, 3, 3, 3)
+for opset, outputs, attributes in ((17, 3, {"training_mode": 1}), (13, 5, {})):
+    case(f"batch_norm_of_weights_{opset}",
+         lambda net: net("Conv", "x", net("Reshape", net("BatchNormalization", KERNELS.reshape(1, 4, 27), *(v.repeat(2)[:4] for v in NORM), outputs=outputs, **attributes), ints(4, 3, 3, 3))),
+         lambda x: F.conv2d(x, F.batch_norm(t(KERNELS).reshape(1, 4, 27), None, None, t(SCALE.repeat(2)[:4]), t(SHIFT.repeat(2)[:4]), True).reshape(4, 3, 3, 3)), opset)
 
 # ---- Functions of one number ---------------------------------------------------------------------
 

@@ -4,7 +4,7 @@
 
 Needs PyTorch, torchvision and onnx (Debian: python3-torch python3-torchvision python3-onnx).
 
-torchvision's own classes where it has the family, written out here where it has not. Only their structure is looked at, so the weights are
+torchvision's own classes where it has the family, written out here or in families.py where it has not. Only their structure is looked at, so the weights are
 whatever makes the batch norms unlike a plain constant. Most are exported as torch.onnx.export does by itself, batch norms folded; those
 called *_unfused keep them.
 """
@@ -16,12 +16,13 @@ from functools import partial
 import numpy as np
 import torch
 import torch.nn as nn
-import torch.nn.functional as F
 from onnx import TensorProto, helper, numpy_helper, save
 from torchvision.models.efficientnet import EfficientNet, FusedMBConvConfig, MBConvConfig
 from torchvision.models.mnasnet import MNASNet
 from torchvision.models.mobilenetv2 import MobileNetV2
 from torchvision.models.mobilenetv3 import InvertedResidualConfig, MobileNetV3
+
+from families import DeiT, ResNetV2, StandardisedConv
 
 OUT = pathlib.Path(__file__).resolve().parent.parent / "golden" / "taps"
 SIZE, CLASSES = 64, 4
@@ -103,38 +104,9 @@ def make_mobilenet_v4():
     return Pooled(nn.Sequential(conv(3, 8, 3, 2), Universal(8, 12, 2), Universal(12, 12, 1), Universal(12, 16, 2), Universal(16, 16, 1)), 16)
 
 
-class StandardisedConv(nn.Conv2d):
-    """BiT's: its weights are standardised whenever it runs."""
-
-    def forward(self, x):
-        mean, variance = self.weight.mean((1, 2, 3), keepdim=True), self.weight.var((1, 2, 3), keepdim=True, unbiased=False)
-        return F.conv2d(x, (self.weight - mean) / torch.sqrt(variance + 1e-10), None, self.stride, self.padding)
-
-
-class PreActivated(nn.Module):
-    """ResNetV2's block: what is normalised and activated goes both to the branch and to the shortcut's convolution."""
-
-    def __init__(self, inputs, outputs, stride, norm, convolution):
-        super().__init__()
-        self.norm1, self.norm2 = norm(inputs), norm(outputs)
-        self.conv1 = convolution(inputs, outputs, 3, stride, 1, bias=False)
-        self.conv2 = convolution(outputs, outputs, 3, 1, 1, bias=False)
-        self.down = convolution(inputs, outputs, 1, stride, bias=False) if stride > 1 or inputs != outputs else None
-
-    def forward(self, x):
-        y = F.relu(self.norm1(x))
-        shortcut = x if self.down is None else self.down(y)
-        return self.conv2(F.relu(self.norm2(self.conv1(y)))) + shortcut
-
-
 def make_resnet_v2(norm, convolution):
-    block = partial(PreActivated, norm=norm, convolution=convolution)
-    stem = [convolution(3, 8, 7, 2, 3, bias=False), nn.MaxPool2d(3, 2, 1)]
-    return Pooled(nn.Sequential(*stem, block(8, 16, 1), block(16, 16, 1), block(16, 24, 2), block(24, 24, 1), block(24, 32, 2), norm(32), nn.ReLU()), 32)
+    return ResNetV2([2, 1, 1], 4, CLASSES, norm, convolution)
 
-
-make_bit = lambda: make_resnet_v2(partial(nn.GroupNorm, 4), StandardisedConv)
-make_resnet_v2_batch = lambda: make_resnet_v2(nn.BatchNorm2d, nn.Conv2d)
 
 # name -> (how to make it, whether batch norms are folded)
 NETWORKS = {
@@ -147,8 +119,9 @@ NETWORKS = {
     "mnasnet": (make_mnasnet, True),
     "efficientnet": (make_efficientnet, True),
     "efficientnet_v2": (make_efficientnet_v2, False),
-    "bit": (make_bit, True),
-    "resnet_v2": (make_resnet_v2_batch, True),
+    "deit": (lambda: DeiT(SIZE, 16, 24, 4, 3, CLASSES), True),
+    "bit": (lambda: make_resnet_v2(partial(nn.GroupNorm, 4), StandardisedConv), True),
+    "resnet_v2": (lambda: make_resnet_v2(nn.BatchNorm2d, nn.Conv2d), True),
 }
 
 

@@ -32,14 +32,15 @@ static const struct {
     {"taps/mobilenet_v1", {"/ReduceMean_output_0", "/features/features.3/features.3.1/features.3.1.2/Relu_output_0",
                            "/features/features.1/features.1.1/features.1.1.2/Relu_output_0"}},
     /* Sums, where the last tensor of a resolution is the next block's activation; the stem has no other end than its convolution. */
-    {"taps/bit", {"/ReduceMean_output_0", "/features/features.5/Add_output_0", "/features/features.3/Add_output_0", "/features/features.0/Conv_output_0"}},
-    {"taps/resnet_v2", {"/ReduceMean_output_0", "/features/features.5/Add_output_0", "/features/features.3/Add_output_0", "/features/features.0/Conv_output_0"}},
+    {"taps/bit", {"/GlobalAveragePool_output_0", "/stages/stages.1/stages.1.0/Add_output_0", "/stages/stages.0/stages.0.1/Add_output_0", "/stem/stem.0/Conv_output_0"}},
+    {"taps/resnet_v2", {"/GlobalAveragePool_output_0", "/stages/stages.1/stages.1.0/Add_output_0", "/stages/stages.0/stages.0.1/Add_output_0", "/stem/stem.0/Conv_output_0"}},
     /* The last tensor of a resolution. */
     {"networks/resnet", {"avgpool", "layer2", "layer1", "/network/stem/stem.2/Relu_output_0"}},
     {"networks/vgg", {"hidden", "features.8", "/network/features/features.7/Relu_output_0", "/network/features/features.4/Relu_output_0"}},
     {"networks/densenet", {"/network/GlobalAveragePool_output_0", "/network/features/transition2/conv/Conv_output_0",
                            "/network/features/transition1/conv/Conv_output_0", "/network/features/relu0/Relu_output_0"}},
     {"networks/vit", {"encoder.ln=cls", "encoder.layers.encoder_layer_2.ln_2", "encoder.layers.encoder_layer_1.ln_2", "encoder.layers.encoder_layer_0.ln_2"}},
+    {"taps/deit", {"/norm/Add_1_output_0=cls", "/blocks/blocks.3/norm2/Add_1_output_0", "/blocks/blocks.2/norm2/Add_1_output_0", "/blocks/blocks.1/norm2/Add_1_output_0"}},
     {"networks/swin", {"avgpool", "features.1=nhwc"}},
     {"networks/swinv2", {"avgpool", "features.1=nhwc"}},
     {"networks/convnext", {"/network/classifier/classifier.0/Add_1_output_0=nhwc", "features.3", "features.1"}},

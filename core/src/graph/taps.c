@@ -8,12 +8,27 @@ static nac_graph_tap make_tap(int value, nac_pool pool) { return (nac_graph_tap)
 
 /* ---- The classifier's input ------------------------------------------------------------------------ */
 
-/* Whether a value's only readers take the first token of it. */
+/* Whether a value is only read for single tokens, the first among them; a distilled DeiT reads the second, too. */
 static bool is_read_for_first_token(const nac_survey *s, int value) {
     const nac_graph *graph = s->graph;
-    const nac_node *reader = s->reader[value] == NAC_NONE ? NULL : &graph->nodes[s->reader[value]];
-    if (graph->values[value].shape.rank != 3 || s->uses[value] != 1 || !reader || reader->op != NAC_OP_SLICE) return false;
-    return reader->u.slice.starts[1] == 0 && graph->values[reader->output].shape.dims[1] == 1;
+    bool first = false;
+    if (graph->values[value].shape.rank != 3) return false;
+    for (int n = graph->values[value].producer + 1; n <= s->reader[value]; ++n) {
+        const nac_node *node = &graph->nodes[n];
+        bool reads = false;
+        for (int i = 0; i < node->input_count; ++i) reads = reads || node->inputs[i] == value;
+        if (!reads) continue;
+        if (node->op != NAC_OP_SLICE || graph->values[node->output].shape.dims[1] != 1) return false;
+        first = first || node->u.slice.starts[1] == 0;
+    }
+    return first;
+}
+
+/* The last node that makes something new of its channels, as a classifier does of its input. */
+static int find_last_product(const nac_graph *graph) {
+    int n = graph->node_count - 1;
+    while (n >= 0 && graph->nodes[n].op != NAC_OP_MATMUL && graph->nodes[n].op != NAC_OP_CONV) --n;
+    return n;
 }
 
 /* Finds the tap nearest to the logits; *cut is where it stands among the cuts, *covered how many positions the tensor has
@@ -23,7 +38,8 @@ static bool is_read_for_first_token(const nac_survey *s, int value) {
  *   - what the last matrix product reads. */
 static bool find_classifier_input(const nac_survey *s, nac_graph_tap *tap, int *cut, int *covered) {
     const nac_graph *graph = s->graph;
-    int before_matmul = NAC_NONE, last_norm = NAC_NONE;
+    const int last_product = find_last_product(graph);
+    int before_product = NAC_NONE, last_norm = NAC_NONE;
     for (int i = s->cut_count - 1; i >= 0; --i) {
         const int value = s->cuts[i];
         if (!graph->values[value].name) continue;
@@ -44,12 +60,12 @@ static bool find_classifier_input(const nac_survey *s, nac_graph_tap *tap, int *
         /* Going back, so that it ends as the norm nearest to the pool, and of that one its result. */
         for (int k = 0; k < s->norm_count; ++k)
             if (s->norms[k].value == value && nac_survey_positions(s, value) <= 1) last_norm = value;
-        if (before_matmul == NAC_NONE && graph->values[value].shape.rank == 2) before_matmul = i;
+        if (before_product == NAC_NONE && graph->values[value].shape.rank == 2 && graph->values[value].producer < last_product) before_product = i;
     }
-    if (before_matmul == NAC_NONE) return false;
-    *cut = before_matmul;
-    *tap = make_tap(s->cuts[before_matmul], NAC_POOL_SUM);
-    *covered = nac_survey_positions(s, nac_survey_computed_by(graph, s->cuts[before_matmul])->inputs[0]);
+    if (before_product == NAC_NONE) return false;
+    *cut = before_product;
+    *tap = make_tap(s->cuts[before_product], NAC_POOL_SUM);
+    *covered = nac_survey_positions(s, nac_survey_computed_by(graph, s->cuts[before_product])->inputs[0]);
     return true;
 }
 

@@ -28,17 +28,65 @@ NAC_GRADIENT(AFFINE) {
 
 /* ---- ONNX -------------------------------------------------------------------------------------- */
 
+/* One vector of C numbers a channel: scale, B, mean, variance. */
+static nac_status read_vectors(nac_lowering *lowering, int count, int C, const float **vectors) {
+    static const char *const names[4] = {"scale", "B", "the mean", "the variance"};
+    for (int i = 0; i < count; ++i) {
+        int vector;
+        NAC_TRY(nac_lower_input(lowering, 1 + i, &vector));
+        NAC_TRY(nac_lower_vector(lowering, vector, names[i], C, &vectors[i]));
+    }
+    return NAC_OK;
+}
+
+/* In training mode: by the statistics of x [N,C,...] itself, with the biased variance. Of an image they would mix its neighbours in the
+ * batch; of a constant they are how timm standardises a convolution's weights (BiT). */
+static nac_status normalise_constant(nac_lowering *lowering, float epsilon) {
+    nac_graph *graph = lowering->graph;
+    const float *vectors[2];
+    int x, y;
+    NAC_TRY(nac_lower_float(lowering, 0, &x));
+    if (!graph->values[x].constant) return nac_lower_fail(lowering, NAC_UNSUPPORTED, "it is in training mode: export the model in evaluation mode");
+    NAC_TRY(nac_as_row_major(lowering, x, &x));
+    const nac_shape shape = graph->values[x].shape;
+    if (shape.rank < 2) return nac_lower_fail(lowering, NAC_MALFORMED, "the input has rank %d", shape.rank);
+    NAC_TRY(read_vectors(lowering, 2, shape.dims[1], vectors));
+    NAC_TRY(nac_graph_add_constant(graph, NULL, NAC_F32, &shape, NAC_ROW_MAJOR, &y, lowering->error));
+    const size_t C = (size_t)shape.dims[1], outer = (size_t)shape.dims[0], inner = nac_elements(&shape) / (outer * C);
+    const float *from = nac_data(graph, x);
+    float *to = nac_data(graph, y);
+    for (size_t c = 0; c < C; ++c) {
+        double sum = 0, squares = 0;
+        for (size_t o = 0; o < outer; ++o)
+            for (size_t i = 0; i < inner; ++i) sum += (double)from[(o * C + c) * inner + i];
+        const double mean = sum / (double)(outer * inner);
+        for (size_t o = 0; o < outer; ++o)
+            for (size_t i = 0; i < inner; ++i) squares += ((double)from[(o * C + c) * inner + i] - mean) * ((double)from[(o * C + c) * inner + i] - mean);
+        const double factor = (double)vectors[0][c] / sqrt(squares / (double)(outer * inner) + (double)epsilon);
+        for (size_t o = 0; o < outer; ++o)
+            for (size_t i = 0; i < inner; ++i)
+                to[(o * C + c) * inner + i] = (float)(((double)from[(o * C + c) * inner + i] - mean) * factor + (double)vectors[1][c]);
+    }
+    return nac_lower_bind(lowering, 0, y);
+}
+
+/* Since opset 14 an attribute says so; before, outputs for the statistics. */
+static nac_status is_training(nac_lowering *lowering, bool *training) {
+    int64_t mode;
+    NAC_TRY(nac_attribute_int(lowering, "training_mode", 0, &mode));
+    *training = mode != 0;
+    for (int i = 1; i < lowering->node->output_count; ++i) *training = *training || lowering->node->outputs[i] != NAC_ONNX_ABSENT;
+    return NAC_OK;
+}
+
 /* gamma * (x - mean) / sqrt(var + eps) + beta, as one scale and one bias, in double until the end: PyTorch folds the same
  * way, in float. */
 nac_status nac_lower_BatchNormalization(nac_lowering *lowering) {
-    int64_t training;
+    bool training;
     float epsilon;
-    NAC_TRY(nac_attribute_int(lowering, "training_mode", 0, &training));
+    NAC_TRY(is_training(lowering, &training));
     NAC_TRY(nac_attribute_float(lowering, "epsilon", 1e-5f, &epsilon));
-    if (training != 0) return nac_lower_fail(lowering, NAC_UNSUPPORTED, "training_mode is 1: export the model in evaluation mode");
-    for (int i = 1; i < lowering->node->output_count; ++i)
-        if (lowering->node->outputs[i] != NAC_ONNX_ABSENT)
-            return nac_lower_fail(lowering, NAC_UNSUPPORTED, "it has the running statistics as outputs: export the model in evaluation mode");
+    if (training) return normalise_constant(lowering, epsilon);
     int x;
     NAC_TRY(nac_lower_float(lowering, 0, &x));
     const nac_shape logical = nac_logical_shape(&lowering->graph->values[x]);
@@ -46,14 +94,9 @@ nac_status nac_lower_BatchNormalization(nac_lowering *lowering) {
         return nac_lower_fail(lowering, NAC_UNSUPPORTED, "the input has rank %d; 2 ([N,C]) and 4 ([N,C,H,W]) are supported", logical.rank);
     if (logical.rank == 4) NAC_TRY(nac_as_channels_last(lowering, x, &x));
 
-    static const char *const names[4] = {"scale", "B", "the mean", "the variance"};
     const int C = logical.dims[1];
     const float *vectors[4];
-    for (int i = 0; i < 4; ++i) {
-        int vector;
-        NAC_TRY(nac_lower_input(lowering, 1 + i, &vector));
-        NAC_TRY(nac_lower_vector(lowering, vector, names[i], C, &vectors[i]));
-    }
+    NAC_TRY(read_vectors(lowering, 4, C, vectors));
     int scale, bias, y;
     float *scales, *biases;
     NAC_TRY(nac_lower_add_vector(lowering, C, &scale, &scales));
