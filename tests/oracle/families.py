@@ -45,11 +45,10 @@ class ResNetV2(nn.Module):
             outputs = 4 * width * 2**i
             self.stages.append(nn.Sequential(*(PreActivated(inputs if b == 0 else outputs, outputs, 2 if b == 0 and i > 0 else 1, norm, convolution) for b in range(depth))))
             inputs = outputs
-        self.norm, self.head = norm(inputs), nn.Conv2d(inputs, classes, 1)
+        self.norm, self.pool, self.head = norm(inputs), nn.AdaptiveAvgPool2d(1), nn.Conv2d(inputs, classes, 1)
 
     def forward(self, x):
-        x = F.relu(self.norm(self.stages(self.stem(x))))
-        return self.head(F.adaptive_avg_pool2d(x, 1)).flatten(1)
+        return self.head(self.pool(F.relu(self.norm(self.stages(self.stem(x)))))).flatten(1)
 
 
 # ---- DeiT: a vision transformer with a class token and a distillation token ------------------------------
@@ -98,11 +97,66 @@ class DeiT(nn.Module):
         return sum(head(x[:, i]) for i, head in enumerate(self.heads)) / len(self.heads)
 
 
+# ---- MobileNetV2 as tf2onnx writes Keras' -------------------------------------------------------------
+
+
+def far_padded(x):
+    """Keras pads only the far sides where a convolution of 3x3 halves an even image."""
+    return F.pad(x, (0, 1, 0, 1))
+
+
+class KerasBottleneck(nn.Module):
+    def __init__(self, inputs, outputs, stride, expansion):
+        super().__init__()
+        middle = inputs * expansion
+        self.expand = nn.Sequential(nn.Conv2d(inputs, middle, 1, bias=False), nn.BatchNorm2d(middle), nn.ReLU6()) if expansion > 1 else nn.Identity()
+        self.stride, self.sums = stride, stride == 1 and inputs == outputs
+        self.depthwise = nn.Sequential(nn.Conv2d(middle, middle, 3, stride, 2 - stride, groups=middle, bias=False), nn.BatchNorm2d(middle), nn.ReLU6())
+        self.project = nn.Sequential(nn.Conv2d(middle, outputs, 1, bias=False), nn.BatchNorm2d(outputs))
+
+    def forward(self, x):
+        y = self.expand(x)
+        y = self.project(self.depthwise(far_padded(y) if self.stride == 2 else y))
+        return x + y if self.sums else y
+
+
+class PixelMean(nn.Module):
+    def forward(self, x):
+        return x.permute(0, 2, 3, 1).mean((1, 2))
+
+
+class KerasMobileNetV2(nn.Module):
+    """Images lie channels-last: turned in front of the first convolution, and back for the mean over pixels; pads are nodes of their own."""
+
+    channels_last = True
+
+    def __init__(self, settings, stem, last, classes):
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, stem, 3, 2, bias=False), nn.BatchNorm2d(stem), nn.ReLU6())
+        self.blocks, inputs = nn.Sequential(), stem
+        for expansion, outputs, repeats, stride in settings:
+            for i in range(repeats):
+                self.blocks.append(KerasBottleneck(inputs, outputs, stride if i == 0 else 1, expansion))
+                inputs = outputs
+        self.head = nn.Sequential(nn.Conv2d(inputs, last, 1, bias=False), nn.BatchNorm2d(last), nn.ReLU6())
+        self.pool, self.dense = PixelMean(), nn.Linear(last, classes)
+
+    def forward(self, x):
+        return self.dense(self.pool(self.head(self.blocks(self.stem(far_padded(x.permute(0, 3, 1, 2)))))))
+
+
 # ---- The named sizes ---------------------------------------------------------------------------------
 
+MOBILENET_V2 = [[1, 16, 1, 1], [6, 24, 2, 2], [6, 32, 3, 2], [6, 64, 4, 2], [6, 96, 3, 1], [6, 160, 3, 2], [6, 320, 1, 1]]
 NETWORKS = {
     "resnetv2_50x1_bit": lambda: ResNetV2([3, 4, 6, 3], 64, 1000, lambda channels: nn.GroupNorm(32, channels), StandardisedConv),
     "resnetv2_50": lambda: ResNetV2([3, 4, 6, 3], 64, 1000, nn.BatchNorm2d, nn.Conv2d),
+    "keras_mobilenet_v2": lambda: KerasMobileNetV2(MOBILENET_V2, 32, 1280, 1000),
     "deit_tiny_distilled_16": lambda: DeiT(224, 16, 192, 12, 3, 1000),
     "vit_tiny_16": lambda: DeiT(224, 16, 192, 12, 3, 1000, distilled=False),
 }
+
+
+def fed(network, images):
+    """Images [N,3,H,W] as the network takes them."""
+    return images.permute(0, 2, 3, 1).contiguous() if getattr(network, "channels_last", False) else images

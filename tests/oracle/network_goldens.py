@@ -26,6 +26,7 @@ from torchvision.models.mobilenetv2 import MobileNetV2
 from torchvision.models.swin_transformer import PatchMergingV2, SwinTransformer, SwinTransformerBlockV2
 from torchvision.models.vision_transformer import VisionTransformer
 
+from families import DeiT, KerasMobileNetV2, ResNetV2, StandardisedConv, fed
 from oracle import export, pooled_states, randomise, save_safetensors, smooth_images, split_tap
 
 OUT = pathlib.Path(__file__).resolve().parent.parent / "golden" / "networks"
@@ -119,6 +120,19 @@ def make_maxvit():
     return MaxVit((SIZE, SIZE), 8, 4, [8, 16], [1, 1], 4, 0.0, num_classes=CLASSES)
 
 
+def make_bit():
+    """Groups of two channels or more: of a group of one, which the norm centres, the gradient would sum to 0 but for rounding."""
+    return ResNetV2([1, 1, 1], 4, CLASSES, lambda channels: nn.GroupNorm(2, channels), StandardisedConv)
+
+
+def make_deit():
+    return DeiT(SIZE, 8, 24, 3, 2, CLASSES)
+
+
+def make_keras():
+    return KerasMobileNetV2([[1, 8, 1, 1], [4, 12, 2, 2], [4, 16, 1, 2]], 8, 32, CLASSES)
+
+
 # name -> (how to make it, the modules whose outputs are tapped, the opset; from 17 on the exporter writes LayerNormalization).
 NETWORKS = {
     "resnet": (ResNet, ["avgpool", "layer3", "layer2", "layer1"], 13),
@@ -130,6 +144,9 @@ NETWORKS = {
     "swinv2": (make_swin_v2, ["avgpool", "features.1=nhwc"], 13),
     "convnext": (make_convnext, ["classifier.0", "features.3", "features.1"], 13),
     "maxvit": (make_maxvit, ["classifier.2", "blocks.0", "stem.1"], 17),
+    "bit": (make_bit, ["pool", "stages.1", "stages.0", "stem.0"], 13),
+    "deit": (make_deit, ["norm=cls", *(f"blocks.{i}.norm2" for i in (2, 1, 0))], 13),
+    "keras": (make_keras, ["pool", "blocks.2", "blocks.0"], 13),
 }
 
 
@@ -174,9 +191,10 @@ def main():
     for name in sys.argv[1:] or NETWORKS:
         make, taps, opset = NETWORKS[name]
         torch.manual_seed(11)
-        network = randomise(make(), images)
-        export(network, taps, images, OUT / f"{name}.onnx", opset)
-        logits, states = pooled_states(network.double(), taps, images.double())
+        network = make()
+        inputs = fed(network, images)
+        export(randomise(network, inputs), taps, inputs, OUT / f"{name}.onnx", opset)
+        logits, states = pooled_states(network.double(), taps, inputs.double())
         # Half of the states beyond sigmoid(+-1): every kind of bin is met.
         alphas = [float(np.float32(1 / max(np.median(np.abs((z * g).numpy())), 1e-12))) for z, g in states.values()]
         tensors = {"logits": logits.numpy().astype(np.float32), "scores": nac_scores(states, alphas)}

@@ -106,6 +106,10 @@ for name, op, formula, attributes, opset in (
     ("leaky_relu_alpha", "LeakyRelu", lambda x: F.leaky_relu(x, 0.25), {"alpha": 0.25}, 13),
     ("elu", "Elu", F.elu, {}, 13),
     ("elu_alpha", "Elu", lambda x: F.elu(x, 1.5), {"alpha": 1.5}, 13),
+    ("selu", "Selu", F.selu, {}, 13),
+    ("celu", "Celu", F.celu, {}, 13),
+    ("celu_alpha", "Celu", lambda x: F.celu(x, 0.5), {"alpha": 0.5}, 13),
+    ("mish", "Mish", F.mish, {}, 18),
     ("sigmoid", "Sigmoid", torch.sigmoid, {}, 13),
     ("hard_sigmoid", "HardSigmoid", lambda x: torch.clamp(0.2 * x + 0.5, 0, 1), {}, 13),
     ("hard_sigmoid_torch", "HardSigmoid", F.hardsigmoid, {"alpha": 1 / 6, "beta": 0.5}, 13),
@@ -245,6 +249,15 @@ case("reduce_sum_13", lambda net: net("ReduceSum", "x", ints(1, 3), keepdims=0),
 case("reduce_sum_nothing", lambda net: net("ReduceSum", "x", noop_with_empty_axes=1), lambda x: x)
 case("reduce_sum_all", lambda net: net("Mul", "x", net("Tanh", net("ReduceSum", "x", keepdims=0))), lambda x: x * torch.tanh(x.sum()))
 
+case("reduce_max", lambda net: net("ReduceMax", "x", axes=[2, 3]), lambda x: x.amax((2, 3), True))
+case("reduce_max_channels", lambda net: net("ReduceMax", "x", axes=[1], keepdims=0), lambda x: x.amax(1))
+case("reduce_max_apart", lambda net: net("ReduceMax", "x", axes=[1, 3], keepdims=0), lambda x: x.amax((1, 3)))
+case("reduce_max_rows", lambda net: net("ReduceMax", net("Reshape", "x", ints(2, 3, 30)), ints(-1)), lambda x: x.reshape(2, 3, 30).amax(2), 18)
+case("reduce_max_apart_rows", lambda net: net("ReduceMax", net("Reshape", "x", ints(2, 3, 5, 3, 2)), axes=[1, 3]), lambda x: x.reshape(2, 3, 5, 3, 2).amax((1, 3)))
+case("reduce_max_all", lambda net: net("Sub", "x", net("ReduceMax", "x", keepdims=0)), lambda x: x - x.max())
+case("reduce_max_nothing", lambda net: net("ReduceMax", "x", noop_with_empty_axes=1), lambda x: x, 18)
+case("reduce_min", lambda net: net("ReduceMin", "x", axes=[2], keepdims=0), lambda x: x.amin(2))
+
 # ---- Products ------------------------------------------------------------------------------------
 
 FLAT, BIAS = weights(7, 90, scale=0.2), weights(7)
@@ -341,6 +354,11 @@ case("layer_norm_composed", layer_norm, lambda x: F.layer_norm(x.reshape(2, 15, 
 case("layer_norm", lambda net: net("LayerNormalization", net("Reshape", "x", ints(2, 15, 6)), GAMMA, BETA),
      lambda x: F.layer_norm(x.reshape(2, 15, 6), (6,), t(GAMMA), t(BETA)), 17)
 case("layer_norm_of_two_axes", lambda net: net("LayerNormalization", "x", PLANE, axis=2, epsilon=0.1), lambda x: F.layer_norm(x, (5, 6), t(PLANE), eps=0.1), 17)
+for size in (3, 4):
+    case(f"local_norm_{size}", lambda net: net("LRN", "x", size=size, alpha=0.75, beta=0.6, bias=1.5),
+         lambda x: x / (1.5 + 0.75 / size * sum(F.pad(x**2, (0, 0, 0, 0, (size - 1) // 2, size // 2))[:, i : i + 3] for i in range(size))) ** 0.6)
+case("local_norm_default", lambda net: net("LRN", "x", size=1), lambda x: x / (1 + 1e-4 * x**2) ** 0.75)
+refuse("local_norm_wide", lambda net: net("LRN", "x", size=7))
 case("instance_norm", lambda net: net("InstanceNormalization", "x", SCALE, SHIFT), lambda x: F.instance_norm(x, weight=t(SCALE), bias=t(SHIFT)))
 # PyTorch's GroupNorm(2, 4)
 GROUPED, FOURS = weights(4, 3, 1, 1), weights(4, 1, 1) + 1

@@ -91,7 +91,9 @@ case("slice_long_step", lambda net: net("Slice", "x", ints(2), ints(9), ints(1),
 case("slice_channels", lambda net: net("MaxPool", net("Slice", "x", ints(-2), ints(MAX), ints(1)), kernel_shape=[2, 2]), lambda x: F.max_pool2d(x[:, 1:], 2, 1))
 case("slice_all", lambda net: net("Slice", "x", ints(0), ints(MAX), ints(1)), lambda x: x)
 case("slice_tokens", lambda net: net("Slice", rows(net), ints(1), ints(2), ints(1)), lambda x: x.reshape(ROWS)[:, 1:2])
-refuse("slice_backwards", lambda net: net("Slice", "x", ints(-1), ints(-9), ints(1), ints(-1)))
+case("slice_backwards", lambda net: net("Slice", "x", ints(-1), ints(-9), ints(1), ints(-1)), lambda x: x.flip(1))
+case("slice_backwards_part", lambda net: net("Slice", "x", ints(4, 1, -2), ints(0, MAX, -MAX), ints(2, 1, 3), ints(-2, 1, -3)), lambda x: x[:, 1:, [4, 2]][..., [4, 1]])
+refuse("slice_backwards_far", lambda net: net("Slice", net("Reshape", net("Concat", *["x"] * 12, axis=3), ints(2, 3, 1, 360)), ints(-1), ints(-MAX), ints(3), ints(-1)))
 refuse("slice_of_nothing", lambda net: net("Slice", "x", ints(2), ints(2), ints(1)))
 
 case("gather_channel", lambda net: net("Gather", "x", np.int64(1), axis=1), lambda x: x[:, 1])
@@ -145,6 +147,43 @@ case("expand_tokens", lambda net: net("Expand", net("ReduceMean", rows(net), axe
 case("tile", lambda net: net("Tile", "x", ints(1, 2, 1, 3)), lambda x: x.repeat(1, 2, 1, 3))
 case("tile_pooled", lambda net: net("Tile", net("GlobalAveragePool", "x"), ints(1, 1, 5, 6)), lambda x: x.mean((2, 3), True).repeat(1, 1, 5, 6))
 
+# ---- Blocks, and other sizes ----------------------------------------------------------------------
+
+deep = lambda net: net("Reshape", "x", ints(2, 18, 5, 1))
+case("space_to_depth", lambda net: net("SpaceToDepth", net("Slice", "x", ints(0), ints(4), ints(2)), blocksize=2),
+     lambda x: x[:, :, :4].reshape(2, 3, 2, 2, 3, 2).permute(0, 3, 5, 1, 2, 4).reshape(2, 12, 2, 3))
+case("depth_to_space", lambda net: net("DepthToSpace", deep(net), blocksize=3, mode="DCR"),
+     lambda x: x.reshape(2, 3, 3, 2, 5, 1).permute(0, 3, 4, 1, 5, 2).reshape(2, 2, 15, 3))
+case("depth_to_space_crd", lambda net: net("DepthToSpace", deep(net), blocksize=3, mode="CRD"), lambda x: F.pixel_shuffle(x.reshape(2, 18, 5, 1), 3))
+refuse("space_to_depth_of_part", lambda net: net("SpaceToDepth", "x", blocksize=2))
+
+
+def resize(name, formula, *inputs, opset=13, **attributes):
+    case(f"resize_{name}", lambda net: net("Resize", "x", *inputs, **attributes), formula, opset)
+
+
+LARGER, SMALLER = ints(2, 3, 7, 15), ints(2, 3, 3, 4)
+for name, sizes in (("larger", LARGER), ("smaller", SMALLER)):
+    to = sizes[2:].tolist()
+    resize(f"nearest_{name}", lambda x: F.interpolate(x, to), "", "", sizes, coordinate_transformation_mode="asymmetric", nearest_mode="floor")
+    resize(f"nearest_half_{name}", lambda x: F.interpolate(x, to, mode="nearest-exact"), "", "", sizes, nearest_mode="round_prefer_ceil")
+    for mode, torch_mode in (("linear", "bilinear"), ("cubic", "bicubic")):
+        resize(f"{mode}_{name}", lambda x: F.interpolate(x, to, mode=torch_mode), "", "", sizes, mode=mode, coordinate_transformation_mode="pytorch_half_pixel")
+        resize(f"{mode}_corners_{name}", lambda x: F.interpolate(x, to, mode=torch_mode, align_corners=True), "", "", sizes, mode=mode, coordinate_transformation_mode="align_corners")
+resize("scales", lambda x: F.interpolate(x, scale_factor=(1.5, 2.6), mode="bilinear"), "", floats(1, 1, 1.5, 2.6), mode="linear")
+resize("axes", lambda x: F.interpolate(x, (7, 15), mode="bilinear"), "", "", ints(15, 7), opset=18, mode="linear", axes=[3, -2])
+resize("first", lambda x: F.interpolate(x, scale_factor=2), floats(1, 1, 2, 2), opset=10)
+resize("nothing", lambda x: x, "", floats(1, 1, 1, 1))
+# 4 of 6 by hand: the kernel's weights at the borders are divided by what is left of their sum
+OUTSIDE = np.zeros((6, 4))
+for i in range(4):
+    d = np.abs((i + 0.5) * 1.5 - 0.5 - np.arange(6))
+    OUTSIDE[:, i] = np.where(d <= 1, (1.25 * d - 2.25) * d * d + 1, np.where(d < 2, ((-0.75 * d + 3.75) * d - 6) * d + 3, 0))
+resize("cubic_inside", lambda x: x @ t(OUTSIDE / OUTSIDE.sum(0)), "", "", ints(2, 3, 5, 4), mode="cubic", exclude_outside=1)
+case("upsample", lambda net: net("Upsample", "x", floats(1, 1, 2, 3), mode="nearest"), lambda x: F.interpolate(x, scale_factor=(2, 3)), 9)
+refuse("resize_antialias", lambda net: net("Resize", "x", "", "", SMALLER, mode="linear", antialias=1), 18)
+refuse("resize_to_nothing", lambda net: net("Resize", "x", "", floats(1, 1, 0.1, 1)))
+
 # ---- Constants, and shapes that are computed -------------------------------------------------------
 
 case("identity", lambda net: net("Identity", net("Dropout", net("Identity", net("Relu", "x")))), F.relu)
@@ -196,3 +235,15 @@ case("torch_pad", torch_pad, lambda x: F.pad(x, (1, 2, 3, 0)))
 case("expand_integers", lambda net: net("Reshape", "x", net("Mul", net("Squeeze", net("Expand", ints(1).reshape(1, 1), ints(1, 2)), ints(0)), ints(2, 90))),
      lambda x: x)
 case("tile_integers", lambda net: net("Reshape", "x", net("Slice", net("Tile", ints(2, 90), ints(3)), ints(2), ints(4), ints(0))), lambda x: x)
+
+# ---- Sizes that are computed as floats, and products of them -----------------------------------------
+
+half = lambda net: net("Mul", net("Cast", net("Slice", net("Shape", "x"), ints(2), ints(4)), to=1), np.float32(0.5))
+for op, to in (("Floor", (2, 3)), ("Ceil", (3, 3)), ("Round", (2, 3))):
+    case(f"size_{op.lower()}", lambda net: net("Resize", "x", "", "", net("Concat", ints(2, 3), net("Cast", net(op, half(net)), to=7), axis=0), mode="linear"),
+         lambda x: F.interpolate(x, to, mode="bilinear"))
+case("size_product", lambda net: net("Reshape", "x", net("Concat", ints(2), net("ReduceProd", net("Slice", net("Shape", "x"), ints(1), ints(3)), keepdims=1), ints(-1), axis=0)),
+     lambda x: x.reshape(2, 15, 6))
+case("size_extrema", lambda net: net("Reshape", "x", net("Concat", net("ReduceMin", net("Shape", "x")), ints(-1), net("ReduceMax", net("Shape", "x")), axis=0)),
+     lambda x: x.reshape(2, 15, 6))
+refuse("product_of_image", lambda net: net("ReduceProd", "x"))

@@ -42,17 +42,17 @@ def randomise_transformer(network):
                 nn.init.normal_(parameter, std=0.5)
 
 
-def randomise(network, images):
-    """Random affine batch norms with the statistics of these images, so that activations keep a sane scale."""
+def randomise(network, images, scale=(0.5, 1.5), bias=(-0.5, 0.5)):
+    """Random affine batch norms with the statistics of these images, so that activations keep a sane scale; group norms have no statistics."""
     if any(isinstance(m, nn.LayerNorm) for m in network.modules()):
         randomise_transformer(network)
     classifiers = [m for m in network.modules() if isinstance(m, nn.Linear)]
     if classifiers:
         nn.init.normal_(classifiers[-1].weight, std=0.5)
     for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.uniform_(module.bias, -0.5, 0.5)
+        if isinstance(module, (nn.BatchNorm2d, nn.GroupNorm)):
+            nn.init.uniform_(module.weight, *scale)
+            nn.init.uniform_(module.bias, *bias)
             module.momentum = 1.0
     network.train()
     with torch.no_grad():

@@ -2,7 +2,7 @@
 
     /usr/bin/python3 tests/oracle/tap_goldens.py [NAME...]
 
-Needs PyTorch, torchvision and onnx (Debian: python3-torch python3-torchvision python3-onnx).
+Needs PyTorch and torchvision (Debian: python3-torch python3-torchvision).
 
 torchvision's own classes where it has the family, written out here or in families.py where it has not. Only their structure is looked at, so the weights are
 whatever makes the batch norms unlike a plain constant. Most are exported as torch.onnx.export does by itself, batch norms folded; those
@@ -13,16 +13,14 @@ import pathlib
 import sys
 from functools import partial
 
-import numpy as np
 import torch
 import torch.nn as nn
-from onnx import TensorProto, helper, numpy_helper, save
 from torchvision.models.efficientnet import EfficientNet, FusedMBConvConfig, MBConvConfig
 from torchvision.models.mnasnet import MNASNet
 from torchvision.models.mobilenetv2 import MobileNetV2
 from torchvision.models.mobilenetv3 import InvertedResidualConfig, MobileNetV3
 
-from families import DeiT, ResNetV2, StandardisedConv
+from families import ResNetV2
 
 OUT = pathlib.Path(__file__).resolve().parent.parent / "golden" / "taps"
 SIZE, CLASSES = 64, 4
@@ -104,10 +102,6 @@ def make_mobilenet_v4():
     return Pooled(nn.Sequential(conv(3, 8, 3, 2), Universal(8, 12, 2), Universal(12, 12, 1), Universal(12, 16, 2), Universal(16, 16, 1)), 16)
 
 
-def make_resnet_v2(norm, convolution):
-    return ResNetV2([2, 1, 1], 4, CLASSES, norm, convolution)
-
-
 # name -> (how to make it, whether batch norms are folded)
 NETWORKS = {
     "mobilenet_v1": (make_mobilenet_v1, True),
@@ -119,9 +113,7 @@ NETWORKS = {
     "mnasnet": (make_mnasnet, True),
     "efficientnet": (make_efficientnet, True),
     "efficientnet_v2": (make_efficientnet_v2, False),
-    "deit": (lambda: DeiT(SIZE, 16, 24, 4, 3, CLASSES), True),
-    "bit": (lambda: make_resnet_v2(partial(nn.GroupNorm, 4), StandardisedConv), True),
-    "resnet_v2": (lambda: make_resnet_v2(nn.BatchNorm2d, nn.Conv2d), True),
+    "resnet_v2": (lambda: ResNetV2([2, 1, 1], 4, CLASSES, nn.BatchNorm2d, nn.Conv2d), True),
 }
 
 
@@ -130,7 +122,7 @@ def export(name):
     torch.manual_seed(5)
     network = make()
     for module in network.modules():
-        if isinstance(module, (nn.BatchNorm2d, nn.GroupNorm)):
+        if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.5, 1.5)
             nn.init.uniform_(module.bias, -0.5, 0.5)
     mode = torch.onnx.TrainingMode.EVAL if folded else torch.onnx.TrainingMode.PRESERVE
@@ -138,51 +130,10 @@ def export(name):
                       input_names=["input"], output_names=["logits"], dynamic_axes={"input": {0: "N"}, "logits": {0: "N"}}, opset_version=13)
 
 
-# ---- As tf2onnx writes it ------------------------------------------------------------------------
-
-
-def write_tensorflow():
-    """Keras' MobileNetV2: an image that lies channels-last, turned in front of the first convolution; pads at the far sides only, as a Pad of
-    its own in front of a depthwise convolution that reduces; the mean over the two axes of pixels."""
-    random, nodes, constants = np.random.default_rng(5), [], []
-
-    def constant(array):
-        constants.append(numpy_helper.from_array(array, f"c{len(constants)}"))
-        return constants[-1].name
-
-    def node(op, out, *inputs, **attributes):
-        nodes.append(helper.make_node(op, list(inputs), [out], name=out, **attributes))
-        return out
-
-    def convolution(out, x, inputs, outputs, kernel=1, stride=1, depthwise=False, active=True):
-        w = random.standard_normal((outputs, 1 if depthwise else inputs, kernel, kernel)).astype(np.float32)
-        if stride > 1:
-            x = node("Pad", f"{out}_pad", x, constant(np.array([0, 0, 0, 0, 0, 0, 1, 1], np.int64)))
-        pads = [1] * 4 if kernel > 1 and stride == 1 else [0] * 4
-        y = node("Conv", out, x, constant(w), constant(random.standard_normal(outputs).astype(np.float32)), strides=[stride] * 2, pads=pads, group=inputs if depthwise else 1)
-        return node("Clip", f"{out}_relu", y, constant(np.float32(0)), constant(np.float32(6))) if active else y
-
-    def bottleneck(name, x, inputs, outputs, stride):
-        y = convolution(f"{name}_expand", x, inputs, 6 * inputs)
-        y = convolution(f"{name}_depthwise", y, 6 * inputs, 6 * inputs, 3, stride, True)
-        y = convolution(f"{name}_project", y, 6 * inputs, outputs, active=False)
-        return node("Add", f"{name}_add", x, y) if stride == 1 else y
-
-    x = node("Transpose", "nchw", "input", perm=[0, 3, 1, 2])
-    x = convolution("stem", x, 3, 8, 3, 2)
-    for i, (inputs, outputs, stride) in enumerate([(8, 12, 2), (12, 12, 1), (12, 16, 2), (16, 24, 2)]):
-        x = bottleneck(f"block{i}", x, inputs, outputs, stride)
-    x = node("ReduceMean", "pooled", node("Transpose", "nhwc", x, perm=[0, 2, 3, 1]), axes=[1, 2], keepdims=0)
-    node("MatMul", "logits", x, constant(random.standard_normal((24, CLASSES)).astype(np.float32)))
-    graph = helper.make_graph(nodes, "tensorflow", [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["N", SIZE, SIZE, 3])],
-                              [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", CLASSES])], constants)
-    save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=7), str(OUT / "tensorflow.onnx"))
-
-
 def main():
     OUT.mkdir(parents=True, exist_ok=True)
-    for name in sys.argv[1:] or [*NETWORKS, "tensorflow"]:
-        write_tensorflow() if name == "tensorflow" else export(name)
+    for name in sys.argv[1:] or NETWORKS:
+        export(name)
         print(name, (OUT / f"{name}.onnx").stat().st_size)
 
 

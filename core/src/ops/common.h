@@ -90,6 +90,12 @@ nac_status nac_lower_affine(nac_lowering *lowering, int x, int scale, int bias, 
 /* a (kind) b, broadcast as ONNX says across memory orders: binary.c. */
 nac_status nac_lower_combine(nac_lowering *lowering, nac_binary kind, int a, int b, int *result);
 
+/* scale * value: a constant at once, as every node with constant inputs; value itself for scale 1. reduce.c. */
+nac_status nac_lower_scaled(nac_lowering *lowering, int value, float scale, int *result);
+
+/* The largest number over the physical `axes`, with dims 1 there; the first of equals takes the gradient: reduce.c. */
+nac_status nac_lower_maximum(nac_lowering *lowering, int x, const bool *axes, int *result);
+
 /* One UNARY node on x, in x's memory order: unary.c. */
 nac_status nac_lower_unary(nac_lowering *lowering, nac_unary kind, float a, float b, int x, int *result);
 

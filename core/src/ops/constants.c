@@ -65,6 +65,23 @@ nac_status nac_lower_Cast(nac_lowering *lowering) {
     return nac_lower_bind(lowering, 0, y);
 }
 
+/* Of float32 constants: sizes that exporters compute as floats. */
+static nac_status lower_rounded(nac_lowering *lowering, double (*rounded)(double number)) {
+    int x, y;
+    NAC_TRY(nac_lower_constant(lowering, 0, &x));
+    if (lowering->graph->values[x].type != NAC_F32) return nac_lower_fail(lowering, NAC_MALFORMED, "input 0 holds integers");
+    const nac_shape shape = lowering->graph->values[x].shape;
+    NAC_TRY(add(lowering, NAC_F32, &shape, &y));
+    const float *from = lowering->graph->values[x].data;
+    float *to = lowering->graph->values[y].data;
+    for (size_t i = 0; i < nac_elements(&shape); ++i) to[i] = (float)rounded((double)from[i]);
+    return nac_lower_bind(lowering, 0, y);
+}
+
+nac_status nac_lower_Ceil(nac_lowering *lowering) { return lower_rounded(lowering, ceil); }
+nac_status nac_lower_Floor(nac_lowering *lowering) { return lower_rounded(lowering, floor); }
+nac_status nac_lower_Round(nac_lowering *lowering) { return lower_rounded(lowering, rint); } /* halves to even */
+
 /* ---- Made up ----------------------------------------------------------------------------------- */
 
 static const nac_onnx_attribute *find_attribute(const nac_onnx_node *node, const char *name, nac_onnx_attribute_kind kind) {

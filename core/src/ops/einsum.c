@@ -4,7 +4,7 @@
  *   batch       both operands and the result        K  both operands only
  *   M           the first and the result            N  the second and the result
  * and a [batch, M, K] times b [batch, K, N] is the result, but for the order of its axes. A label in one operand alone is
- * summed away first. */
+ * summed away first. The axes of an ellipsis are labelled with digits, counted from its right end, as broadcasting does. */
 #include <string.h>
 
 #include "ops/common.h"
@@ -24,52 +24,67 @@ static int size_of(const nac_lowering *lowering, const term *t, int axis) { retu
 
 /* ---- The equation ------------------------------------------------------------------------------ */
 
-static nac_status read_term(nac_lowering *lowering, const char **text, term *t) {
-    int count = 0;
-    for (; **text && **text != ',' && **text != '-'; ++*text) {
-        const char c = **text;
-        if (c == ' ') continue;
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')))
-            return nac_lower_fail(lowering, NAC_UNSUPPORTED, "'%c' in the equation; only letters are supported", c);
-        if (count == NAC_MAX_RANK) return nac_lower_fail(lowering, NAC_UNSUPPORTED, "more than %d axes", NAC_MAX_RANK);
-        if (memchr(t->labels, c, (size_t)count)) return nac_lower_fail(lowering, NAC_UNSUPPORTED, "axis '%c' twice in one term", c);
-        t->labels[count++] = c;
-    }
-    t->labels[count] = '\0';
+/* The labels of an ellipsis of `count` axes: "210" for three. */
+static nac_status add_ellipsis(nac_lowering *lowering, term *t, int *used, int count) {
+    if (count < 0 || *used + count > NAC_MAX_RANK)
+        return nac_lower_fail(lowering, NAC_MALFORMED, "an ellipsis of %d axes", count);
+    while (count > 0) t->labels[(*used)++] = (char)('0' + --count);
     return NAC_OK;
 }
 
-/* Without "->" the result has the labels that occur once, in alphabetical order. */
-static void imply_result(const term *operands, int count, term *result) {
+/* One term, up to its end. `rank`: of the operand; NAC_NONE for the result, whose ellipsis has as many axes as the longest of an operand. */
+static nac_status read_term(nac_lowering *lowering, const char **text, int rank, int *longest, term *t) {
+    const char *end = *text;
+    int letters = 0, used = 0;
+    for (; *end && *end != ',' && *end != '-'; ++end) letters += *end != ' ' && *end != '.';
+    for (; *text < end; ++*text) {
+        const char c = **text;
+        if (c == ' ') continue;
+        if (strncmp(*text, "...", 3) == 0) {
+            if (rank != NAC_NONE && rank - letters > *longest) *longest = rank - letters;
+            NAC_TRY(add_ellipsis(lowering, t, &used, rank == NAC_NONE ? *longest : rank - letters));
+            *text += 2;
+            continue;
+        }
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')))
+            return nac_lower_fail(lowering, NAC_UNSUPPORTED, "'%c' in the equation; only letters and an ellipsis are supported", c);
+        if (used == NAC_MAX_RANK) return nac_lower_fail(lowering, NAC_UNSUPPORTED, "more than %d axes", NAC_MAX_RANK);
+        if (memchr(t->labels, c, (size_t)used)) return nac_lower_fail(lowering, NAC_UNSUPPORTED, "axis '%c' twice in one term", c);
+        t->labels[used++] = c;
+    }
+    t->labels[used] = '\0';
+    if (rank != NAC_NONE && used != rank) return nac_lower_fail(lowering, NAC_MALFORMED, "term '%s' for an operand of rank %d", t->labels, rank);
+    return NAC_OK;
+}
+
+/* Without "->" the result has the ellipsis and then the labels that occur once, in alphabetical order. */
+static nac_status imply_result(nac_lowering *lowering, const term *operands, int count, int longest, term *result) {
     int used = 0;
+    NAC_TRY(add_ellipsis(lowering, result, &used, longest));
     for (int c = 'A'; c <= 'z' && used < NAC_MAX_RANK; ++c) {
         int seen = 0;
         for (int i = 0; i < count; ++i) seen += find(&operands[i], (char)c) != NAC_NONE;
         if (seen == 1) result->labels[used++] = (char)c;
     }
     result->labels[used] = '\0';
+    return NAC_OK;
 }
 
 static nac_status read_equation(nac_lowering *lowering, term *operands, int count, term *result) {
     const char *text;
     size_t length;
+    int longest = 0;
     NAC_TRY(nac_attribute_string(lowering, "equation", &text, &length));
     for (int i = 0; i < count; ++i) {
         NAC_TRY(nac_lower_float(lowering, i, &operands[i].value));
         NAC_TRY(nac_as_row_major(lowering, operands[i].value, &operands[i].value));
-        NAC_TRY(read_term(lowering, &text, &operands[i]));
-        const int rank = lowering->graph->values[operands[i].value].shape.rank;
-        if ((int)strlen(operands[i].labels) != rank)
-            return nac_lower_fail(lowering, NAC_MALFORMED, "term '%s' for an operand of rank %d", operands[i].labels, rank);
+        NAC_TRY(read_term(lowering, &text, lowering->graph->values[operands[i].value].shape.rank, &longest, &operands[i]));
         if (i < count - 1 && *text++ != ',') return nac_lower_fail(lowering, NAC_MALFORMED, "%d operands, but fewer terms", count);
     }
-    if (text[0] == '\0') {
-        imply_result(operands, count, result);
-        return NAC_OK;
-    }
+    if (text[0] == '\0') return imply_result(lowering, operands, count, longest, result);
     if (text[0] != '-' || text[1] != '>') return nac_lower_fail(lowering, NAC_MALFORMED, "the equation's terms do not fit %d operands", count);
     text += 2;
-    NAC_TRY(read_term(lowering, &text, result));
+    NAC_TRY(read_term(lowering, &text, NAC_NONE, &longest, result));
     if (*text) return nac_lower_fail(lowering, NAC_MALFORMED, "the equation has two results");
     for (const char *label = result->labels; *label; ++label) {
         bool known = false;

@@ -134,18 +134,6 @@ nac_status nac_lower_MatMul(nac_lowering *lowering) {
     return nac_lower_bind(lowering, 0, y);
 }
 
-/* scale * value: a constant at once, as every node with constant inputs; value itself for scale 1. */
-static nac_status scaled(nac_lowering *lowering, int value, float scale, int *result) {
-    if (scale == 1) {
-        *result = value;
-        return NAC_OK;
-    }
-    nac_node node = nac_node_make(NAC_OP_EXPAND, lowering->node->name);
-    node.u.expand.scale = scale;
-    const nac_shape shape = lowering->graph->values[value].shape;
-    return nac_lower_emit(lowering, node, &value, 1, &shape, NAC_ROW_MAJOR, result);
-}
-
 /* C as the bias [N] of the product: a constant that is the same for every row. NAC_NONE where it is not. */
 static nac_status gemm_bias(nac_lowering *lowering, int c, float beta, int N, int *bias) {
     const nac_value *value = &lowering->graph->values[c];
@@ -184,7 +172,7 @@ nac_status nac_lower_Gemm(nac_lowering *lowering) {
     const nac_shape ys = nac_shape_make(2, (const int[]){M, N});
     int inputs[3] = {a, b, NAC_NONE}, input_count = 2;
     const bool scale_b = graph->values[b].constant; /* else the product is scaled, and a bias must wait for it */
-    if (scale_b) NAC_TRY(scaled(lowering, b, alpha, &inputs[1]));
+    if (scale_b) NAC_TRY(nac_lower_scaled(lowering, b, alpha, &inputs[1]));
     if (c != NAC_NONE && (scale_b || alpha == 1)) {
         NAC_TRY(gemm_bias(lowering, c, beta, N, &inputs[2]));
         if (inputs[2] != NAC_NONE) {
@@ -193,10 +181,10 @@ nac_status nac_lower_Gemm(nac_lowering *lowering) {
         }
     }
     NAC_TRY(nac_lower_emit(lowering, node, inputs, input_count, &ys, NAC_ROW_MAJOR, &y));
-    if (!scale_b) NAC_TRY(scaled(lowering, y, alpha, &y));
+    if (!scale_b) NAC_TRY(nac_lower_scaled(lowering, y, alpha, &y));
     if (c != NAC_NONE) {
         NAC_TRY(nac_as_row_major(lowering, c, &c));
-        NAC_TRY(scaled(lowering, c, beta, &c));
+        NAC_TRY(nac_lower_scaled(lowering, c, beta, &c));
         NAC_TRY(nac_lower_combine(lowering, NAC_BINARY_ADD, y, c, &y));
         const nac_shape *now = &graph->values[y].shape;
         if (!nac_shape_equal(now, &ys)) return nac_lower_fail(lowering, NAC_MALFORMED, "C does not broadcast to [%d, %d]", M, N);

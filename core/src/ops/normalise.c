@@ -1,4 +1,4 @@
-/* normalise.c - LayerNormalization, InstanceNormalization (PyTorch's GroupNorm too comes as one) and GroupNormalization. Their
+/* normalise.c - LayerNormalization, InstanceNormalization (PyTorch's GroupNorm too comes as one), GroupNormalization and LRN. Their
  * statistics belong to the image, so unlike batch normalisation they cannot be folded. Over the last dim, where the
  * numbers are neighbours, it is one node; other axes are composed of operators that have gradients. */
 #include <string.h>
@@ -233,5 +233,39 @@ nac_status nac_lower_GroupNormalization(nac_lowering *lowering) {
     NAC_TRY(spread_over_channels(lowering, 2, C, G, &bias));
     NAC_TRY(nac_lower_combine(lowering, NAC_BINARY_MUL, y, scale, &y));
     NAC_TRY(nac_lower_combine(lowering, NAC_BINARY_ADD, y, bias, &y));
+    return nac_lower_bind(lowering, 0, y);
+}
+
+/* X [N,C,H,W] / (bias + alpha / size * the sum of squares over `size` neighbouring channels) ^ beta: AlexNet's and GoogLeNet's. The sum is a pool
+ * along the channels, laid out as H; its window is a channel longer behind than in front where `size` is even. */
+nac_status nac_lower_LRN(nac_lowering *lowering) {
+    int64_t size;
+    float alpha, beta, bias;
+    int x, y, constant;
+    float *number;
+    NAC_TRY(nac_attribute_int(lowering, "size", 0, &size));
+    NAC_TRY(nac_attribute_float(lowering, "alpha", 1e-4f, &alpha));
+    NAC_TRY(nac_attribute_float(lowering, "beta", 0.75f, &beta));
+    NAC_TRY(nac_attribute_float(lowering, "bias", 1, &bias));
+    NAC_TRY(nac_lower_float(lowering, 0, &x));
+    NAC_TRY(nac_as_channels_last(lowering, x, &x));
+    const nac_shape shape = lowering->graph->values[x].shape;
+    const int C = shape.dims[3];
+    if (size < 1 || size > 2 * (int64_t)C) return nac_lower_fail(lowering, NAC_MALFORMED, "a window of %lld channels of %d", (long long)size, C);
+    const nac_shape columns = nac_shape_make(4, (const int[]){shape.dims[0] * shape.dims[1] * shape.dims[2], C, 1, 1});
+    nac_node pool = nac_node_make(NAC_OP_AVERAGE_POOL, lowering->node->name);
+    pool.u.pool.count_include_pad = true;
+    pool.u.pool.window = (nac_window){.kernel_h = (int)size, .kernel_w = 1, .stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1,
+                                      .pad_top = (int)(size - 1) / 2, .pad_bottom = (int)size / 2};
+    NAC_TRY(nac_lower_unary(lowering, NAC_UNARY_POW, 2, 0, x, &y));
+    NAC_TRY(nac_lower_emit(lowering, nac_node_make(NAC_OP_RESHAPE, NULL), &y, 1, &columns, NAC_ROW_MAJOR, &y));
+    NAC_TRY(nac_lower_emit(lowering, pool, &y, 1, &columns, NAC_ROW_MAJOR, &y));
+    NAC_TRY(nac_lower_emit(lowering, nac_node_make(NAC_OP_RESHAPE, NULL), &y, 1, &shape, NAC_CHANNELS_LAST, &y));
+    NAC_TRY(nac_lower_scaled(lowering, y, alpha, &y));
+    NAC_TRY(nac_lower_add_vector(lowering, 1, &constant, &number));
+    *number = bias;
+    NAC_TRY(nac_lower_combine(lowering, NAC_BINARY_ADD, y, constant, &y));
+    NAC_TRY(nac_lower_unary(lowering, NAC_UNARY_POW, -beta, 0, y, &y));
+    NAC_TRY(nac_lower_combine(lowering, NAC_BINARY_MUL, x, y, &y));
     return nac_lower_bind(lowering, 0, y);
 }

@@ -8,7 +8,7 @@ static const nac_onnx_op table[] = {
 #undef X
 };
 
-/* Eighty names: a scan is a few microseconds a node, once a file. */
+/* A hundred names: a scan is a few microseconds a node, once a file. */
 const nac_onnx_op *nac_onnx_op_find(const char *op_type) {
     for (size_t i = 0; i < NAC_COUNT(table); ++i)
         if (strcmp(table[i].op_type, op_type) == 0) return &table[i];

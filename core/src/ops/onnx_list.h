@@ -13,11 +13,14 @@
 #define NAC_ONNX_OP_LIST(X) \
     /* constants.c: constants and shape arithmetic */ \
     X(Cast)                 \
+    X(Ceil)                 \
     X(Constant)             \
     X(ConstantOfShape)      \
     X(Dropout)              \
+    X(Floor)                \
     X(Identity)             \
     X(Range)                \
+    X(Round)                \
     X(Shape)                \
     X(Size)                 \
     /* logic.c: comparisons, choices, numbers put in place */ \
@@ -32,14 +35,16 @@
     X(Or)                   \
     X(ScatterND)            \
     X(Where)                \
-    /* shape_ops.c, slice_ops.c, pad.c: the same numbers, elsewhere */ \
+    /* shape_ops.c, slice_ops.c, pad.c, blocks.c: the same numbers, elsewhere */ \
     X(Concat)               \
+    X(DepthToSpace)         \
     X(Expand)               \
     X(Flatten)              \
     X(Gather)               \
     X(Pad)                  \
     X(Reshape)              \
     X(Slice)                \
+    X(SpaceToDepth)         \
     X(Split)                \
     X(Squeeze)              \
     X(Tile)                 \
@@ -64,6 +69,7 @@
     /* normalise.c: statistics of the image itself */ \
     X(GroupNormalization)   \
     X(InstanceNormalization) \
+    X(LRN)                  \
     X(LayerNormalization)   \
     /* pool.c: windows over an image */ \
     X(AveragePool)          \
@@ -73,17 +79,24 @@
     /* quantise.c: integers that stand for numbers */ \
     X(DequantizeLinear)     \
     X(QuantizeLinear)       \
-    /* reduce.c: sums over axes */ \
+    /* reduce.c: sums and extrema over axes */ \
     X(ReduceL1)             \
     X(ReduceL2)             \
+    X(ReduceMax)            \
     X(ReduceMean)           \
+    X(ReduceMin)            \
+    X(ReduceProd)           \
     X(ReduceSum)            \
     X(ReduceSumSquare)      \
+    /* resize.c: images of another size */ \
+    X(Resize)               \
+    X(Upsample)             \
     /* softmax.c */ \
     X(LogSoftmax)           \
     X(Softmax)              \
     /* unary.c: functions of one number */ \
     X(Abs)                  \
+    X(Celu)                 \
     X(Clip)                 \
     X(Elu)                  \
     X(Erf)                  \
@@ -93,11 +106,13 @@
     X(HardSwish)            \
     X(LeakyRelu)            \
     X(Log)                  \
+    X(Mish)                 \
     X(Neg)                  \
     X(PRelu)                \
     X(Pow)                  \
     X(Reciprocal)           \
     X(Relu)                 \
+    X(Selu)                 \
     X(Sigmoid)              \
     X(Softplus)             \
     X(Sqrt)                 \

@@ -1,5 +1,6 @@
-/* reduce.c - sums and means over axes, and their opposite, repetition. */
+/* reduce.c - sums, means and extrema over axes, and the opposite, repetition. */
 #include <float.h>
+#include <string.h>
 
 #include "ops/common.h"
 
@@ -77,25 +78,33 @@ NAC_GRADIENT(EXPAND) {
 
 /* ---- ONNX -------------------------------------------------------------------------------------- */
 
-/* What is summed, and what becomes of the sum. */
-typedef enum reduction { SUM, MEAN, SQUARES, LENGTH, MAGNITUDES } reduction;
-
-/* The square root of a sum of squares. At 0, where its slope is infinite, the gradient is 0, as in PyTorch: a clamp far below any square
- * that float32 holds stands in between. */
-static nac_status lower_root(nac_lowering *lowering, int sum, int *result) {
-    NAC_TRY(nac_lower_unary(lowering, NAC_UNARY_CLAMP, FLT_MIN, INFINITY, sum, &sum));
-    return nac_lower_unary(lowering, NAC_UNARY_SQRT, 0, 0, sum, result);
+nac_status nac_lower_scaled(nac_lowering *lowering, int value, float scale, int *result) {
+    if (scale == 1) {
+        *result = value;
+        return NAC_OK;
+    }
+    nac_node node = nac_node_make(NAC_OP_EXPAND, lowering->node->name);
+    node.u.expand.scale = scale;
+    const nac_shape shape = lowering->graph->values[value].shape;
+    return nac_lower_emit(lowering, node, &value, 1, &shape, lowering->graph->values[value].layout, result);
 }
 
+/* What is summed or chosen, and what becomes of it. */
+typedef enum reduction { SUM, MEAN, SQUARES, LENGTH, MAGNITUDES, MAXIMUM, MINIMUM, PRODUCT } reduction;
+
+/* The axes of a reduction, and what it leaves. */
+typedef struct reduced {
+    bool axes[NAC_MAX_RANK];   /* physical */
+    nac_shape shape;           /* physical, with dims 1 at the axes */
+    nac_shape dropped;         /* ONNX's, without them */
+    double summands;
+    bool nothing;              /* no axes were given, and that is to mean none, not all */
+} reduced;
+
 /* `axes` was an attribute before `input_since`, and has been input 1 from then on. */
-static nac_status lower_reduce(nac_lowering *lowering, int input_since, reduction kind) {
-    nac_graph *graph = lowering->graph;
-    int x, y, count = 0;
-    int64_t axes[NAC_MAX_RANK], keep, noop;
-    NAC_TRY(nac_lower_float(lowering, 0, &x));
-    if (kind == SQUARES || kind == LENGTH) NAC_TRY(nac_lower_unary(lowering, NAC_UNARY_POW, 2, 0, x, &x));
-    if (kind == MAGNITUDES) NAC_TRY(nac_lower_unary(lowering, NAC_UNARY_ABS, 0, 0, x, &x));
-    NAC_TRY(nac_attribute_int(lowering, "keepdims", 1, &keep));
+static nac_status read_axes(nac_lowering *lowering, int x, int input_since, reduced *r) {
+    int64_t axes[NAC_MAX_RANK], noop;
+    int count = 0;
     NAC_TRY(nac_attribute_int(lowering, "noop_with_empty_axes", 0, &noop));
     if (lowering->model->opset < input_since) {
         noop = 0;
@@ -104,45 +113,157 @@ static nac_status lower_reduce(nac_lowering *lowering, int input_since, reductio
         const int given = nac_lower_optional(lowering, 1);
         if (given != NAC_NONE) NAC_TRY(nac_lower_ints(lowering, given, "axes", axes, NAC_MAX_RANK, &count));
     }
-    if (count == 0 && noop) {
-        if (kind == LENGTH) NAC_TRY(lower_root(lowering, x, &x));
-        return nac_lower_bind(lowering, 0, x);
-    }
-
-    const nac_shape logical = nac_logical_shape(&graph->values[x]);
-    const nac_layout layout = graph->values[x].layout;
-    bool reduced[NAC_MAX_RANK];
-    for (int i = 0; i < logical.rank; ++i) reduced[i] = count == 0;
+    const nac_value *value = &lowering->graph->values[x];
+    const nac_shape logical = nac_logical_shape(value);
+    bool chosen[NAC_MAX_RANK];
+    *r = (reduced){.shape = value->shape, .summands = 1, .nothing = count == 0 && noop != 0};
+    for (int i = 0; i < logical.rank; ++i) chosen[i] = count == 0;
     for (int i = 0; i < count; ++i) {
         int axis;
         NAC_TRY(nac_lower_axis(lowering, axes[i], logical.rank, &axis));
-        reduced[axis] = true;
+        chosen[axis] = true;
     }
-    nac_node node = nac_node_make(NAC_OP_REDUCE, lowering->node->name);
-    nac_shape shape = graph->values[x].shape, dropped = {0};
-    double summands = 1;
     for (int i = 0; i < logical.rank; ++i) {
-        const int axis = nac_physical_axis(layout, i);
-        if (!reduced[i]) {
-            dropped.dims[dropped.rank++] = logical.dims[i];
+        const int axis = nac_physical_axis(value->layout, i);
+        if (!chosen[i]) {
+            r->dropped.dims[r->dropped.rank++] = logical.dims[i];
             continue;
         }
-        node.u.reduce.axes[axis] = true;
-        shape.dims[axis] = 1;
-        summands *= logical.dims[i];
+        r->axes[axis] = true;
+        r->shape.dims[axis] = 1;
+        r->summands *= logical.dims[i];
     }
-    node.u.reduce.scale = kind == MEAN ? (float)(1 / summands) : 1;
-    NAC_TRY(nac_lower_emit(lowering, node, &x, 1, &shape, layout, &y));
-    if (kind == LENGTH) NAC_TRY(lower_root(lowering, y, &y));
-    if (!keep) {
+    return NAC_OK;
+}
+
+/* The square root of a sum of squares. At 0, where its slope is infinite, the gradient is 0, as in PyTorch: a clamp far below any square
+ * that float32 holds stands in between. */
+static nac_status lower_root(nac_lowering *lowering, int sum, int *result) {
+    NAC_TRY(nac_lower_unary(lowering, NAC_UNARY_CLAMP, FLT_MIN, INFINITY, sum, &sum));
+    return nac_lower_unary(lowering, NAC_UNARY_SQRT, 0, 0, sum, result);
+}
+
+static nac_status lower_sum(nac_lowering *lowering, int x, const reduced *r, double scale, int *result) {
+    nac_node node = nac_node_make(NAC_OP_REDUCE, lowering->node->name);
+    memcpy(node.u.reduce.axes, r->axes, sizeof r->axes);
+    node.u.reduce.scale = (float)scale;
+    return nac_lower_emit(lowering, node, &x, 1, &r->shape, lowering->graph->values[x].layout, result);
+}
+
+/* The axes that are reduced side by side, and no other between them (dims of 1 do not count). */
+static bool are_neighbours(const nac_shape *shape, const bool *axes, int *first, int *last) {
+    *first = *last = NAC_NONE;
+    for (int i = 0; i < shape->rank; ++i) {
+        if (!axes[i]) continue;
+        if (*first == NAC_NONE) *first = i;
+        *last = i;
+    }
+    for (int i = *first; i >= 0 && i <= *last; ++i)
+        if (!axes[i] && shape->dims[i] != 1) return false;
+    return true;
+}
+
+nac_status nac_lower_maximum(nac_lowering *lowering, int x, const bool *axes, int *result) {
+    const nac_graph *graph = lowering->graph;
+    nac_shape shape = graph->values[x].shape;
+    const nac_layout layout = graph->values[x].layout;
+    nac_shape kept = shape;
+    for (int i = 0; i < shape.rank; ++i)
+        if (axes[i]) kept.dims[i] = 1;
+    int first, last;
+    if (!are_neighbours(&shape, axes, &first, &last)) { /* to the end with them */
+        nac_node turn = nac_node_make(NAC_OP_TRANSPOSE, lowering->node->name);
+        const nac_shape from = shape;
+        int at = 0;
+        for (int wanted = 0; wanted < 2; ++wanted)
+            for (int i = 0; i < from.rank; ++i)
+                if (axes[i] == (wanted != 0)) turn.u.transpose.perm[at++] = i;
+        for (int i = 0; i < from.rank; ++i) shape.dims[i] = from.dims[turn.u.transpose.perm[i]];
+        for (first = 0; first < from.rank && !axes[turn.u.transpose.perm[first]]; ++first) {}
+        last = from.rank - 1;
+        NAC_TRY(nac_lower_emit(lowering, turn, &x, 1, &shape, NAC_ROW_MAJOR, &x));
+    }
+    if (first == NAC_NONE) {
+        *result = x;
+        return NAC_OK;
+    }
+    /* A pool over the axes laid out as H. */
+    int outer = 1, size = 1, inner = 1;
+    for (int i = 0; i < shape.rank; ++i) *(i < first ? &outer : i <= last ? &size : &inner) *= shape.dims[i];
+    const nac_shape high = nac_shape_make(4, (const int[]){outer, size, 1, inner}), flat = nac_shape_make(4, (const int[]){outer, 1, 1, inner});
+    const nac_node reshape = nac_node_make(NAC_OP_RESHAPE, lowering->node->name);
+    nac_node pool = nac_node_make(NAC_OP_MAX_POOL, lowering->node->name);
+    pool.u.pool.window = (nac_window){.kernel_h = size, .kernel_w = 1, .stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1};
+    NAC_TRY(nac_lower_emit(lowering, reshape, &x, 1, &high, NAC_ROW_MAJOR, &x));
+    NAC_TRY(nac_lower_emit(lowering, pool, &x, 1, &flat, NAC_ROW_MAJOR, &x));
+    return nac_lower_emit(lowering, reshape, &x, 1, &kept, layout, result);
+}
+
+static nac_status lower_minimum(nac_lowering *lowering, int x, const bool *axes, int *result) {
+    NAC_TRY(nac_lower_unary(lowering, NAC_UNARY_NEG, 0, 0, x, &x));
+    NAC_TRY(nac_lower_maximum(lowering, x, axes, &x));
+    return nac_lower_unary(lowering, NAC_UNARY_NEG, 0, 0, x, result);
+}
+
+static nac_status lower_floats(nac_lowering *lowering, int x, const reduced *r, reduction kind, int *y) {
+    if (kind == SQUARES || kind == LENGTH) NAC_TRY(nac_lower_unary(lowering, NAC_UNARY_POW, 2, 0, x, &x));
+    if (kind == MAGNITUDES) NAC_TRY(nac_lower_unary(lowering, NAC_UNARY_ABS, 0, 0, x, &x));
+    *y = x;
+    if (kind == PRODUCT) return nac_lower_fail(lowering, NAC_UNSUPPORTED, "only integers can be multiplied");
+    if (kind == MAXIMUM && !r->nothing) NAC_TRY(nac_lower_maximum(lowering, x, r->axes, y));
+    else if (kind == MINIMUM && !r->nothing) NAC_TRY(lower_minimum(lowering, x, r->axes, y));
+    else if (!r->nothing) NAC_TRY(lower_sum(lowering, x, r, kind == MEAN ? 1 / r->summands : 1, y));
+    return kind == LENGTH ? lower_root(lowering, *y, y) : NAC_OK;
+}
+
+/* Constants of shape arithmetic, at once: what TensorFlow's exporter flattens by is a product of sizes. */
+static nac_status lower_integers(nac_lowering *lowering, int x, const reduced *r, reduction kind, int *y) {
+    nac_graph *graph = lowering->graph;
+    const nac_shape from = graph->values[x].shape;
+    if (kind != SUM && kind != PRODUCT && kind != MAXIMUM && kind != MINIMUM)
+        return nac_lower_fail(lowering, NAC_UNSUPPORTED, "input 0 holds integers; only float32 is supported here");
+    *y = x;
+    if (r->nothing) return NAC_OK;
+    NAC_TRY(nac_graph_add_constant(graph, NULL, NAC_I64, &r->shape, NAC_ROW_MAJOR, y, lowering->error));
+    const int64_t *numbers = graph->values[x].data;
+    int64_t *results = graph->values[*y].data;
+    nac_walk walk = nac_walk_make(from.rank, from.dims);
+    nac_walk_strides(&walk, 0, &from);
+    nac_walk_strides(&walk, 1, &r->shape);
+    const int64_t start = kind == SUM ? 0 : kind == PRODUCT ? 1 : kind == MAXIMUM ? INT64_MIN : INT64_MAX;
+    for (size_t i = 0; i < nac_elements(&r->shape); ++i) results[i] = start;
+    do {
+        const int64_t number = numbers[walk.offset[0]];
+        int64_t *to = &results[walk.offset[1]];
+        const bool overflows = kind == SUM ? __builtin_add_overflow(*to, number, to) : kind == PRODUCT && __builtin_mul_overflow(*to, number, to);
+        if (overflows) return nac_lower_fail(lowering, NAC_MALFORMED, "a sum or product of integers overflows");
+        if (kind == MAXIMUM && number > *to) *to = number;
+        if (kind == MINIMUM && number < *to) *to = number;
+    } while (nac_walk_next(&walk));
+    return NAC_OK;
+}
+
+static nac_status lower_reduce(nac_lowering *lowering, int input_since, reduction kind) {
+    int x, y;
+    int64_t keep;
+    reduced r;
+    NAC_TRY(nac_lower_input(lowering, 0, &x));
+    NAC_TRY(nac_attribute_int(lowering, "keepdims", 1, &keep));
+    NAC_TRY(read_axes(lowering, x, input_since, &r));
+    if (lowering->graph->values[x].type == NAC_I64) NAC_TRY(lower_integers(lowering, x, &r, kind, &y));
+    else NAC_TRY(lower_floats(lowering, x, &r, kind, &y));
+    if (!keep && !r.nothing) {
         NAC_TRY(nac_as_row_major(lowering, y, &y));
-        NAC_TRY(nac_lower_reshape(lowering, y, &dropped, &y));
+        NAC_TRY(nac_lower_reshape(lowering, y, &r.dropped, &y));
     }
     return nac_lower_bind(lowering, 0, y);
 }
 
 nac_status nac_lower_ReduceL1(nac_lowering *lowering) { return lower_reduce(lowering, 18, MAGNITUDES); }
 nac_status nac_lower_ReduceL2(nac_lowering *lowering) { return lower_reduce(lowering, 18, LENGTH); }
+nac_status nac_lower_ReduceMax(nac_lowering *lowering) { return lower_reduce(lowering, 18, MAXIMUM); }
 nac_status nac_lower_ReduceMean(nac_lowering *lowering) { return lower_reduce(lowering, 18, MEAN); }
+nac_status nac_lower_ReduceMin(nac_lowering *lowering) { return lower_reduce(lowering, 18, MINIMUM); }
+nac_status nac_lower_ReduceProd(nac_lowering *lowering) { return lower_reduce(lowering, 18, PRODUCT); }
 nac_status nac_lower_ReduceSum(nac_lowering *lowering) { return lower_reduce(lowering, 13, SUM); }
 nac_status nac_lower_ReduceSumSquare(nac_lowering *lowering) { return lower_reduce(lowering, 18, SQUARES); }

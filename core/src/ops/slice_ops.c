@@ -167,6 +167,17 @@ static nac_status read_slice(nac_lowering *lowering, slice_arguments *slice) {
 
 static int64_t limit(int64_t index, int64_t low, int64_t high) { return index < low ? low : index > high ? high : index; }
 
+/* The positions of a physical axis, last first. */
+static nac_status turn_round(nac_lowering *lowering, int axis, int *value) {
+    const int size = lowering->graph->values[*value].shape.dims[axis];
+    int *positions = nac_alloc_array((size_t)size, sizeof *positions);
+    if (!positions) return nac_out_of_memory(lowering->error, "a slice");
+    for (int i = 0; i < size; ++i) positions[i] = size - 1 - i;
+    const nac_status status = nac_lower_pick(lowering, *value, axis, positions, size, value);
+    nac_free(positions);
+    return status;
+}
+
 nac_status nac_lower_Slice(nac_lowering *lowering) {
     int x, y;
     slice_arguments slice;
@@ -176,16 +187,16 @@ nac_status nac_lower_Slice(nac_lowering *lowering) {
     const nac_shape logical = nac_logical_shape(&v);
     nac_node node = make_slice();
     nac_shape shape = v.shape;
+    bool turned[NAC_MAX_RANK] = {false};
     for (int i = 0; i < slice.count; ++i) {
         int axis;
         NAC_TRY(nac_lower_axis(lowering, slice.axes[i], logical.rank, &axis));
-        const int64_t size = logical.dims[axis], step = slice.steps[i];
+        const int64_t size = logical.dims[axis];
+        int64_t step = slice.steps[i];
         if (step == 0 || step < -INT_MAX || step > INT_MAX)
             return nac_lower_fail(lowering, NAC_MALFORMED, "a step of %lld", (long long)step);
-        /* Constants are copied at once, by a loop that goes either way. Exporters reverse paddings like that. */
-        if (step < 0 && !v.constant) return nac_lower_fail(lowering, NAC_UNSUPPORTED, "a step of %lld; steps must be positive", (long long)step);
         const int64_t low = step > 0 ? 0 : -1, high = step > 0 ? size : size - 1;
-        const int64_t start = limit(slice.starts[i] < 0 ? slice.starts[i] + size : slice.starts[i], low + (step < 0), high);
+        int64_t start = limit(slice.starts[i] < 0 ? slice.starts[i] + size : slice.starts[i], low + (step < 0), high);
         const int64_t end = limit(slice.ends[i] < 0 ? slice.ends[i] + size : slice.ends[i], low, high);
         const int64_t length = step > 0 ? (end - start + step - 1) / step : (start - end - step - 1) / -step;
         if (length < 1 && v.constant && lowering->node->output_count == 1 && lowering->node->outputs[0] != NAC_ONNX_ABSENT) {
@@ -194,13 +205,22 @@ nac_status nac_lower_Slice(nac_lowering *lowering) {
         }
         if (length < 1) return nac_lower_fail(lowering, NAC_UNSUPPORTED, "nothing is left of axis %d (size %lld)", axis, (long long)size);
         const int physical = nac_physical_axis(v.layout, axis);
+        /* Constants are copied at once, by a loop that goes either way (exporters reverse paddings like that); of others the same is
+         * taken forwards, to be turned round afterwards. */
+        turned[physical] = step < 0 && length > 1 && !v.constant;
+        if (turned[physical]) {
+            start += (length - 1) * step;
+            step = -step;
+        }
         node.u.slice.starts[physical] = (int)start;
         /* One element needs no step, and a step as long as the tensor could overflow the loop's offsets. */
         node.u.slice.steps[physical] = length == 1 ? 1 : (int)step;
         shape.dims[physical] = (int)length;
     }
-    if (nac_shape_equal(&shape, &v.shape) && !v.constant) return nac_lower_bind(lowering, 0, x);
-    NAC_TRY(nac_lower_emit(lowering, node, &x, 1, &shape, v.layout, &y));
+    if (nac_shape_equal(&shape, &v.shape) && !v.constant) y = x;
+    else NAC_TRY(nac_lower_emit(lowering, node, &x, 1, &shape, v.layout, &y));
+    for (int axis = 0; axis < shape.rank; ++axis)
+        if (turned[axis]) NAC_TRY(turn_round(lowering, axis, &y));
     return nac_lower_bind(lowering, 0, y);
 }
 

@@ -99,27 +99,18 @@ nac_status nac_lower_Softmax(nac_lowering *lowering) {
     return bind_like_input(lowering, y);
 }
 
-/* d - log(sum(exp(d))) with d = x - max(x). log(softmax(x)) would be -inf, and its gradient NaN, where p underflows. The
- * maximum is a pool over the axis laid out as H; that it too is differentiated changes nothing, as it cancels. */
+/* d - log(sum(exp(d))) with d = x - max(x). log(softmax(x)) would be -inf, and its gradient NaN, where p underflows. That the maximum
+ * too is differentiated changes nothing, as it cancels. */
 nac_status nac_lower_LogSoftmax(nac_lowering *lowering) {
-    int x, axis;
+    int x, axis, max;
     NAC_TRY(operand(lowering, &x, &axis));
-    nac_graph *graph = lowering->graph;
-    const nac_shape shape = graph->values[x].shape;
-    const nac_layout layout = graph->values[x].layout;
-    const split s = split_at(&shape, axis);
+    const nac_shape shape = lowering->graph->values[x].shape;
+    const nac_layout layout = lowering->graph->values[x].layout;
     nac_shape one = shape;
     one.dims[axis] = 1;
-
-    const nac_shape high = nac_shape_make(4, (const int[]){s.outer, s.size, 1, s.inner});
-    const nac_shape flat = nac_shape_make(4, (const int[]){s.outer, 1, 1, s.inner});
-    const nac_node reshape = nac_node_make(NAC_OP_RESHAPE, lowering->node->name);
-    nac_node pool = nac_node_make(NAC_OP_MAX_POOL, lowering->node->name);
-    pool.u.pool.window = (nac_window){.kernel_h = s.size, .kernel_w = 1, .stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1};
-    int max;
-    NAC_TRY(nac_lower_emit(lowering, reshape, &x, 1, &high, NAC_ROW_MAJOR, &max));
-    NAC_TRY(nac_lower_emit(lowering, pool, &max, 1, &flat, NAC_ROW_MAJOR, &max));
-    NAC_TRY(nac_lower_emit(lowering, reshape, &max, 1, &one, layout, &max));
+    bool axes[NAC_MAX_RANK] = {false};
+    axes[axis] = true;
+    NAC_TRY(nac_lower_maximum(lowering, x, axes, &max));
 
     nac_node subtract = nac_node_make(NAC_OP_BINARY, lowering->node->name);
     subtract.u.binary.kind = NAC_BINARY_SUB;

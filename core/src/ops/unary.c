@@ -213,6 +213,40 @@ static nac_status lower_with_alpha(nac_lowering *lowering, nac_unary kind, float
 nac_status nac_lower_LeakyRelu(nac_lowering *lowering) { return lower_with_alpha(lowering, NAC_UNARY_LEAKY_RELU, 0.01f); }
 nac_status nac_lower_Elu(nac_lowering *lowering) { return lower_with_alpha(lowering, NAC_UNARY_ELU, 1); }
 
+/* factor * elu(x / width), with `alpha` as ELU's: Selu and Celu are that. */
+static nac_status lower_scaled_elu(nac_lowering *lowering, float width, float alpha, float factor) {
+    int x, y;
+    NAC_TRY(nac_lower_float(lowering, 0, &x));
+    NAC_TRY(nac_lower_scaled(lowering, x, 1 / width, &x));
+    NAC_TRY(nac_lower_unary(lowering, NAC_UNARY_ELU, alpha, 0, x, &y));
+    NAC_TRY(nac_lower_scaled(lowering, y, factor, &y));
+    return nac_lower_bind(lowering, 0, y);
+}
+
+nac_status nac_lower_Selu(nac_lowering *lowering) {
+    float alpha, gamma;
+    NAC_TRY(nac_attribute_float(lowering, "alpha", 1.67326319217681884765625f, &alpha));
+    NAC_TRY(nac_attribute_float(lowering, "gamma", 1.05070102214813232421875f, &gamma));
+    return lower_scaled_elu(lowering, 1, alpha, gamma);
+}
+
+nac_status nac_lower_Celu(nac_lowering *lowering) {
+    float alpha;
+    NAC_TRY(nac_attribute_float(lowering, "alpha", 1, &alpha));
+    if (!(alpha != 0)) return nac_lower_fail(lowering, NAC_MALFORMED, "alpha is %g", (double)alpha);
+    return lower_scaled_elu(lowering, alpha, 1, alpha);
+}
+
+/* x tanh(softplus(x)), as PyTorch's exporter writes it out before opset 18. */
+nac_status nac_lower_Mish(nac_lowering *lowering) {
+    int x, gate, y;
+    NAC_TRY(nac_lower_float(lowering, 0, &x));
+    NAC_TRY(nac_lower_unary(lowering, NAC_UNARY_SOFTPLUS, 0, 0, x, &gate));
+    NAC_TRY(nac_lower_unary(lowering, NAC_UNARY_TANH, 0, 0, gate, &gate));
+    NAC_TRY(nac_lower_combine(lowering, NAC_BINARY_MUL, x, gate, &y));
+    return nac_lower_bind(lowering, 0, y);
+}
+
 nac_status nac_lower_HardSigmoid(nac_lowering *lowering) {
     float alpha, beta;
     NAC_TRY(nac_attribute_float(lowering, "alpha", 0.2f, &alpha));
