@@ -16,6 +16,7 @@ logits, 1e-3 for z, 0.5 % for bins, or below five times PyTorch's own; g, on whi
 import argparse
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -181,6 +182,7 @@ def main():
     parser.add_argument("--fixed-batch", action="store_true", help="a batch of 1 instead of a free one")
     parser.add_argument("--opset", type=int, default=13)
     parser.add_argument("--rounds", type=int, default=1, help="runs of each image, of which the fastest is reported")
+    parser.add_argument("--keep", type=pathlib.Path, metavar="FOLDER", help="where to leave NAME.onnx")
     parser.add_argument("--markdown", action="store_true", help="rows of the table in models/ZOO.md")
     args = parser.parse_args()
     warnings.filterwarnings("ignore")
@@ -189,6 +191,8 @@ def main():
         with tempfile.TemporaryDirectory() as folder:
             try:
                 good &= check(name, args, pathlib.Path(folder))
+                if args.keep:
+                    shutil.copy(f"{folder}/model.onnx", args.keep / f"{name}.onnx")
             except subprocess.CalledProcessError as failure:
                 print(f"{name:20} failed with exit code {failure.returncode}", flush=True)
                 good = False
