@@ -3,7 +3,7 @@
  *   build/wasm-relaxed/bench/fusion.js MODEL.onnx [rounds]
  *
  * A line for the network as it is run, one without each kind of pattern, and one without any: milliseconds forward and backward, batch 1, the
- * taps of "auto", the best of the rounds; nodes; MiB of activations. A kind is left out as a tap would do it: a value inside of the pattern
+ * taps of "auto", the best of the interleaved rounds; nodes; MiB of activations. A kind is left out as a tap would do it: a value inside of the pattern
  * is said to be read. Exporters write the patterns up to opset 16 (layer norms) and 19 (GELU). */
 #define _POSIX_C_SOURCE 199309L /* clock_gettime: timespec_get has milliseconds in Node */
 #include <math.h>
@@ -127,15 +127,19 @@ int main(int argc, char **argv) {
     const int rounds = argc > 2 ? atoi(argv[2]) : 5;
     size_t size;
     void *bytes = read_file(argv[1], &size);
+    network networks[NAC_COUNT(lines)];
+    double best[NAC_COUNT(lines)][2];
     for (size_t i = 0; i < NAC_COUNT(lines); ++i) {
-        network n;
-        build(bytes, size, lines[i].without, &n);
-        double best[2] = {INFINITY, INFINITY};
-        for (int r = 0; r < rounds; ++r) run(&n, best);
-        printf("%-26s %8.1f + %6.1f ms  %5d nodes  %6.1f MiB\n", lines[i].name, best[0], best[1], n.graph.node_count, (double)n.arena_bytes / 0x1p20);
-        fflush(stdout);
-        destroy(&n);
+        build(bytes, size, lines[i].without, &networks[i]);
+        best[i][0] = best[i][1] = INFINITY;
     }
     free(bytes);
+    for (int r = 0; r < rounds; ++r)
+        for (size_t i = 0; i < NAC_COUNT(lines); ++i) run(&networks[i], best[i]);
+    for (size_t i = 0; i < NAC_COUNT(lines); ++i) {
+        printf("%-26s %8.1f + %6.1f ms  %5d nodes  %6.1f MiB\n", lines[i].name, best[i][0], best[i][1], networks[i].graph.node_count,
+               (double)networks[i].arena_bytes / 0x1p20);
+        destroy(&networks[i]);
+    }
     return 0;
 }

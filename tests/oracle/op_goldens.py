@@ -62,7 +62,12 @@ conv("conv_1x1", (5, 3, 1, 1), strides=[2, 2])
 conv("conv_same_upper", (4, 3, 3, 3), pads=[1, 0, 1, 1], strides=[2, 2], auto_pad="SAME_UPPER")
 conv("conv_same_lower", (4, 3, 3, 3), pads=[1, 1, 1, 0], strides=[2, 2], auto_pad="SAME_LOWER")
 conv("conv_valid", (4, 3, 3, 3), auto_pad="VALID")
-refuse("conv_1d", lambda net: net("Conv", net("Reshape", "x", ints(2, 3, 30)), weights(4, 3, 3)))
+W133 = weights(4, 3, 3)
+case("conv_1d", lambda net: net("Conv", net("Reshape", "x", ints(2, 3, 30)), W133, strides=[2], dilations=[2], pads=[1, 2], kernel_shape=[3]),
+     lambda x: F.conv1d(F.pad(x.reshape(2, 3, 30), (1, 2)), t(W133), stride=2, dilation=2))
+refuse("conv_1d_of_2d", lambda net: net("Conv", net("Reshape", "x", ints(2, 3, 30)), weights(4, 3, 3, 1)))
+refuse("conv_1d_with_two_strides", lambda net: net("Conv", net("Reshape", "x", ints(2, 3, 30)), weights(4, 3, 3), strides=[2, 2]))
+refuse("conv_3d", lambda net: net("Conv", net("Reshape", "x", ints(2, 3, 5, 3, 2)), weights(4, 3, 1, 1, 1)))
 refuse("conv_dynamic_weights", lambda net: net("Conv", "x", net("Relu", "x")))
 refuse("conv_negative_pads", lambda net: net("Conv", "x", weights(4, 3, 3, 3), pads=[-1, 0, 0, 0]))
 refuse("conv_window_too_large", lambda net: net("Conv", "x", weights(4, 3, 7, 7)))
@@ -84,6 +89,7 @@ case(
     lambda net: net("BatchNormalization", net("ReduceMean", "x", axes=[2, 3], keepdims=0), *NORM),
     lambda x: normalised(x.mean((2, 3))),
 )
+case("batch_norm_rank_3", lambda net: net("BatchNormalization", net("Reshape", "x", ints(2, 3, 30)), *NORM), lambda x: normalised(x.reshape(2, 3, 30)))
 W333 = weights(3, 3, 3, 3)
 case(
     "conv_norm_relu",
@@ -232,6 +238,12 @@ case("average_pool_same", lambda net: net("AveragePool", "x", auto_pad="SAME_LOW
 case("average_pool_overlapping", lambda net: net("AveragePool", "x", kernel_shape=[4, 3]), lambda x: F.avg_pool2d(x, (4, 3), 1))
 case("global_average_pool", lambda net: net("GlobalAveragePool", "x"), lambda x: x.mean((2, 3)))
 case("global_max_pool", lambda net: net("GlobalMaxPool", "x"), lambda x: x.amax((2, 3)))
+line = lambda net: net("Reshape", "x", ints(2, 3, 30))
+case("max_pool_1d", lambda net: net("MaxPool", line(net), kernel_shape=[3], strides=[2], pads=[1, 0]), lambda x: F.max_pool1d(F.pad(x.reshape(2, 3, 30), (1, 0), value=-9), 3, 2))
+case("average_pool_1d", lambda net: net("AveragePool", line(net), kernel_shape=[4], strides=[3], pads=[2, 2]), lambda x: F.avg_pool1d(x.reshape(2, 3, 30), 4, 3, 2, count_include_pad=False))
+case("global_average_pool_1d", lambda net: net("Flatten", net("GlobalAveragePool", line(net))), lambda x: x.mean((2, 3)))
+case("global_max_pool_1d", lambda net: net("GlobalMaxPool", line(net)), lambda x: x.amax((2, 3)))
+refuse("max_pool_1d_with_two_sizes", lambda net: net("MaxPool", line(net), kernel_shape=[3, 3]))
 case("max_pool_indices", lambda net: net("MaxPool", "x", outputs=2, **K3), lambda x: F.max_pool2d(x, 3, 2))
 refuse("max_pool_indices_read", lambda net: net("Cast", net("MaxPool", "x", outputs=2, **K3) + "_", to=1))
 refuse("max_pool_of_padding", lambda net: net("MaxPool", "x", kernel_shape=[2, 2], strides=[1, 1], pads=[3, 0, 0, 0]))
@@ -256,6 +268,7 @@ case("reduce_max_rows", lambda net: net("ReduceMax", net("Reshape", "x", ints(2,
 case("reduce_max_apart_rows", lambda net: net("ReduceMax", net("Reshape", "x", ints(2, 3, 5, 3, 2)), axes=[1, 3]), lambda x: x.reshape(2, 3, 5, 3, 2).amax((1, 3)))
 case("reduce_max_all", lambda net: net("Sub", "x", net("ReduceMax", "x", keepdims=0)), lambda x: x - x.max())
 case("reduce_max_nothing", lambda net: net("ReduceMax", "x", noop_with_empty_axes=1), lambda x: x, 18)
+case("reduce_log_sum_exp", lambda net: net("ReduceLogSumExp", net("Mul", "x", floats(200)), axes=[1, 3]), lambda x: (200 * x).logsumexp((1, 3), True))
 case("reduce_min", lambda net: net("ReduceMin", "x", axes=[2], keepdims=0), lambda x: x.amin(2))
 
 # ---- Products ------------------------------------------------------------------------------------

@@ -242,6 +242,10 @@ half = lambda net: net("Mul", net("Cast", net("Slice", net("Shape", "x"), ints(2
 for op, to in (("Floor", (2, 3)), ("Ceil", (3, 3)), ("Round", (2, 3))):
     case(f"size_{op.lower()}", lambda net: net("Resize", "x", "", "", net("Concat", ints(2, 3), net("Cast", net(op, half(net)), to=7), axis=0), mode="linear"),
          lambda x: F.interpolate(x, to, mode="bilinear"))
+case("angles", lambda net: net("Mul", net("Mul", "x", net("Sin", net("Range", np.float32(0), np.float32(6), np.float32(1)))), net("Cos", floats(2))),
+     lambda x: x * torch.sin(torch.arange(6.0, dtype=torch.float64)) * np.cos(2))
+case("constant_without_elements", lambda net: net("Reshape", "x", net("Concat", net("Constant", value=helper.make_tensor("e", 7, [0], [])), ints(2, 90), axis=0)), lambda x: x)
+refuse("angles_of_image", lambda net: net("Sin", "x"))
 case("size_product", lambda net: net("Reshape", "x", net("Concat", ints(2), net("ReduceProd", net("Slice", net("Shape", "x"), ints(1), ints(3)), keepdims=1), ints(-1), axis=0)),
      lambda x: x.reshape(2, 15, 6))
 case("size_extrema", lambda net: net("Reshape", "x", net("Concat", net("ReduceMin", net("Shape", "x")), ints(-1), net("ReduceMax", net("Shape", "x")), axis=0)),

@@ -20,7 +20,7 @@ from torchvision.models.mnasnet import MNASNet
 from torchvision.models.mobilenetv2 import MobileNetV2
 from torchvision.models.mobilenetv3 import InvertedResidualConfig, MobileNetV3
 
-from families import ResNetV2
+from families import Block, ResNetV2
 
 OUT = pathlib.Path(__file__).resolve().parent.parent / "golden" / "taps"
 SIZE, CLASSES = 64, 4
@@ -102,6 +102,25 @@ def make_mobilenet_v4():
     return Pooled(nn.Sequential(conv(3, 8, 3, 2), Universal(8, 12, 2), Universal(12, 12, 1), Universal(12, 16, 2), Universal(16, 16, 1)), 16)
 
 
+class Parts(nn.Module):
+    """MobileViT's: a transformer on the pixels at the same place in blocks of 2x2; its tokens are of a part of an image, not of an image."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.transformer = nn.Sequential(Block(channels, 2), Block(channels, 2))
+        self.fuse = conv(2 * channels, channels, 3)
+
+    def forward(self, x):
+        N, C, H, W = x.shape
+        y = x.reshape(N * C * H // 2, 2, W // 2, 2).transpose(1, 2).reshape(N, C, H * W // 4, 4).transpose(1, 3).reshape(N * 4, H * W // 4, C)
+        y = self.transformer(y).reshape(N, 4, H * W // 4, C).transpose(1, 3).reshape(N * C * H // 2, W // 2, 2, 2).transpose(1, 2).reshape(N, C, H, W)
+        return self.fuse(torch.cat([x, y], 1))
+
+
+def make_mobilevit():
+    return Pooled(nn.Sequential(conv(3, 8, 3, 2), conv(8, 16, 3, 2), Parts(16), conv(16, 24, 3, 2), Parts(24), conv(24, 32, 3, 2)), 32)
+
+
 # name -> (how to make it, whether batch norms are folded)
 NETWORKS = {
     "mobilenet_v1": (make_mobilenet_v1, True),
@@ -110,6 +129,7 @@ NETWORKS = {
     "mobilenet_v3": (make_mobilenet_v3, True),
     "mobilenet_v3_unfused": (make_mobilenet_v3, False),
     "mobilenet_v4": (make_mobilenet_v4, True),
+    "mobilevit": (make_mobilevit, True),
     "mnasnet": (make_mnasnet, True),
     "efficientnet": (make_efficientnet, True),
     "efficientnet_v2": (make_efficientnet_v2, False),

@@ -108,7 +108,11 @@ static void test_refusals(void) {
         const char *name, *sentence;
         nac_status status;
     } cases[] = {
-        {"conv_1d", "only 2-D convolution", NAC_UNSUPPORTED},
+        {"conv_1d_of_2d", "do not fit an input", NAC_MALFORMED},
+        {"conv_1d_with_two_strides", "strides has 2 numbers where 1 are needed", NAC_UNSUPPORTED},
+        {"conv_3d", "input 0 has rank 5", NAC_UNSUPPORTED},
+        {"max_pool_1d_with_two_sizes", "kernel_shape must hold 1 from 1 to", NAC_UNSUPPORTED},
+        {"angles_of_image", "input 0 is computed from the image", NAC_UNSUPPORTED},
         {"conv_dynamic_weights", "weights are computed at run time", NAC_UNSUPPORTED},
         {"conv_negative_pads", "pads holds -1", NAC_UNSUPPORTED},
         {"conv_window_too_large", "a window of 7 does not fit", NAC_UNSUPPORTED},

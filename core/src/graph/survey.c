@@ -26,6 +26,12 @@ static bool *find_ancestors(const nac_graph *graph) {
     return needed;
 }
 
+/* One row an image: MobileViT's tokens are of parts of an image, CLIP's lie in front of the batch. */
+static bool has_batch(const nac_graph *graph, int value) {
+    const nac_shape *shape = &graph->values[value].shape;
+    return shape->rank > 0 && shape->dims[0] == graph->values[graph->input].shape.dims[0];
+}
+
 /* Values that every path from input to logits runs through. A value is a cut when, once it is computed, nothing computed before it is
  * read again: the number of open values (computed, with readers to come) is then one. Depends on the order of nodes, and any
  * order that can be run is good enough: exporters write a block's branches side by side before the tensor that joins them. */
@@ -52,7 +58,7 @@ static nac_status find_cuts(const nac_graph *graph, int **values, int *count, na
             if (--readers[input] == 0) --open;
         }
         ++open;
-        if (open == 1 && node->output != graph->logits && says_something_new(graph, node)) cuts[found++] = node->output;
+        if (open == 1 && node->output != graph->logits && has_batch(graph, node->output) && says_something_new(graph, node)) cuts[found++] = node->output;
     }
     nac_free(needed);
     nac_free(readers);
@@ -100,7 +106,7 @@ static void add_norm(nac_survey *s, int n, int x) {
         s->inside_norm[value] = true;
         if (graph->values[value].name) named = value;
     }
-    s->norms[s->norm_count++] = (nac_layer_norm){.x = x, .value = named, .node = graph->values[named].producer};
+    if (has_batch(graph, named)) s->norms[s->norm_count++] = (nac_layer_norm){.x = x, .value = named, .node = graph->values[named].producer};
 }
 
 void nac_survey_free(nac_survey *s) {

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "ops/common.h"
+#include "ops/window.h"
 
 /* x [...,C], scale [C], bias [C] -> [...,C]. */
 void nac_run_AFFINE(const nac_graph *graph, const nac_node *node) {
@@ -87,13 +88,10 @@ nac_status nac_lower_BatchNormalization(nac_lowering *lowering) {
     NAC_TRY(is_training(lowering, &training));
     NAC_TRY(nac_attribute_float(lowering, "epsilon", 1e-5f, &epsilon));
     if (training) return normalise_constant(lowering, epsilon);
-    int x;
+    int x, axes = 2;
     NAC_TRY(nac_lower_float(lowering, 0, &x));
-    const nac_shape logical = nac_logical_shape(&lowering->graph->values[x]);
-    if (logical.rank != 2 && logical.rank != 4)
-        return nac_lower_fail(lowering, NAC_UNSUPPORTED, "the input has rank %d; 2 ([N,C]) and 4 ([N,C,H,W]) are supported", logical.rank);
-    if (logical.rank == 4) NAC_TRY(nac_as_channels_last(lowering, x, &x));
-
+    nac_shape logical = nac_logical_shape(&lowering->graph->values[x]);
+    if (logical.rank != 2) NAC_TRY(nac_lower_image(lowering, 0, &x, &logical, &axes));
     const int C = logical.dims[1];
     const float *vectors[4];
     NAC_TRY(read_vectors(lowering, 4, C, vectors));
@@ -107,5 +105,5 @@ nac_status nac_lower_BatchNormalization(nac_lowering *lowering) {
         biases[c] = (float)((double)vectors[1][c] - (double)vectors[2][c] * factor);
     }
     NAC_TRY(nac_lower_affine(lowering, x, scale, bias, &y));
-    return nac_lower_bind(lowering, 0, y);
+    return nac_lower_bind_image(lowering, y, axes);
 }

@@ -65,8 +65,8 @@ nac_status nac_lower_Cast(nac_lowering *lowering) {
     return nac_lower_bind(lowering, 0, y);
 }
 
-/* Of float32 constants: sizes that exporters compute as floats. */
-static nac_status lower_rounded(nac_lowering *lowering, double (*rounded)(double number)) {
+/* A function of a float32 constant: sizes that exporters compute as floats, angles of positions. */
+static nac_status lower_function(nac_lowering *lowering, double (*function)(double number)) {
     int x, y;
     NAC_TRY(nac_lower_constant(lowering, 0, &x));
     if (lowering->graph->values[x].type != NAC_F32) return nac_lower_fail(lowering, NAC_MALFORMED, "input 0 holds integers");
@@ -74,13 +74,15 @@ static nac_status lower_rounded(nac_lowering *lowering, double (*rounded)(double
     NAC_TRY(add(lowering, NAC_F32, &shape, &y));
     const float *from = lowering->graph->values[x].data;
     float *to = lowering->graph->values[y].data;
-    for (size_t i = 0; i < nac_elements(&shape); ++i) to[i] = (float)rounded((double)from[i]);
+    for (size_t i = 0; i < nac_elements(&shape); ++i) to[i] = (float)function((double)from[i]);
     return nac_lower_bind(lowering, 0, y);
 }
 
-nac_status nac_lower_Ceil(nac_lowering *lowering) { return lower_rounded(lowering, ceil); }
-nac_status nac_lower_Floor(nac_lowering *lowering) { return lower_rounded(lowering, floor); }
-nac_status nac_lower_Round(nac_lowering *lowering) { return lower_rounded(lowering, rint); } /* halves to even */
+nac_status nac_lower_Ceil(nac_lowering *lowering) { return lower_function(lowering, ceil); }
+nac_status nac_lower_Cos(nac_lowering *lowering) { return lower_function(lowering, cos); }
+nac_status nac_lower_Floor(nac_lowering *lowering) { return lower_function(lowering, floor); }
+nac_status nac_lower_Round(nac_lowering *lowering) { return lower_function(lowering, rint); } /* halves to even */
+nac_status nac_lower_Sin(nac_lowering *lowering) { return lower_function(lowering, sin); }
 
 /* ---- Made up ----------------------------------------------------------------------------------- */
 
@@ -96,6 +98,10 @@ nac_status nac_lower_Constant(nac_lowering *lowering) {
     const nac_shape scalar = {.rank = 0};
     int value;
     if ((found = find_attribute(node, "value", NAC_ATTRIBUTE_TENSOR))) {
+        if (found->tensor.count == 0 && node->output_count > 0 && node->outputs[0] != NAC_ONNX_ABSENT) { /* joined to others, or never read */
+            lowering->bindings[node->outputs[0]] = NAC_EMPTY;
+            return NAC_OK;
+        }
         NAC_TRY(nac_lower_tensor(lowering, &found->tensor, NULL, &value));
     } else if ((found = find_attribute(node, "value_float", NAC_ATTRIBUTE_FLOAT))) {
         NAC_TRY(add(lowering, NAC_F32, &scalar, &value));

@@ -75,45 +75,41 @@ NAC_GRADIENT(CONV) {
 
 /* ---- ONNX -------------------------------------------------------------------------------------- */
 
-/* X [N,Ci,H,W], W [Co,Ci/g,kh,kw] constant, B [Co] constant or absent. */
+/* X [N,Ci,H,W], W [Co,Ci/g,kh,kw] constant, B [Co] constant or absent; or all of it without H. */
 nac_status nac_lower_Conv(nac_lowering *lowering) {
-    nac_graph *graph = lowering->graph;
-    int x, w;
-    NAC_TRY(nac_lower_float(lowering, 0, &x));
+    int x, w, axes, w_axes;
+    nac_shape xs, ws;
+    NAC_TRY(nac_lower_image(lowering, 0, &x, &xs, &axes));
     NAC_TRY(nac_lower_float(lowering, 1, &w));
-    const nac_shape xs = nac_logical_shape(&graph->values[x]), ws = nac_logical_shape(&graph->values[w]);
-    if (xs.rank != 4)
-        return nac_lower_fail(lowering, NAC_UNSUPPORTED, "the input has rank %d; only 2-D convolution, [N,C,H,W], is supported", xs.rank);
-    if (!graph->values[w].constant)
+    if (!lowering->graph->values[w].constant)
         return nac_lower_fail(lowering, NAC_UNSUPPORTED, "the weights are computed at run time; they must be a constant");
+    NAC_TRY(nac_lower_image(lowering, 1, &w, &ws, &w_axes));
 
     int64_t groups, kernel[NAC_MAX_RANK];
     int kernel_count;
     NAC_TRY(nac_attribute_int(lowering, "group", 1, &groups));
     NAC_TRY(nac_attribute_ints(lowering, "kernel_shape", kernel, NAC_MAX_RANK, &kernel_count));
-    const int Ci = xs.dims[1], Co = ws.rank == 4 ? ws.dims[0] : 0;
-    if (groups < 1 || groups > Ci || Ci % groups != 0 || Co % groups != 0 || ws.rank != 4 || ws.dims[1] != Ci / groups) {
+    const int Ci = xs.dims[1], Co = ws.dims[0];
+    if (groups < 1 || groups > Ci || Ci % groups != 0 || Co % groups != 0 || w_axes != axes || ws.dims[1] != Ci / groups) {
         char x_text[NAC_SHAPE_TEXT], w_text[NAC_SHAPE_TEXT];
         return nac_lower_fail(lowering, NAC_MALFORMED, "weights %s do not fit an input %s in %lld groups", nac_shape_text(&ws, w_text),
                               nac_shape_text(&xs, x_text), (long long)groups);
     }
-    if (kernel_count != 0 && (kernel_count != 2 || kernel[0] != ws.dims[2] || kernel[1] != ws.dims[3]))
-        return nac_lower_fail(lowering, NAC_MALFORMED, "kernel_shape differs from the weights' %dx%d", ws.dims[2], ws.dims[3]);
+    bool differs = kernel_count != 0 && kernel_count != axes;
+    for (int i = 0; i < kernel_count && !differs; ++i) differs = kernel[i] != ws.dims[4 - axes + i];
+    if (differs) return nac_lower_fail(lowering, NAC_MALFORMED, "kernel_shape differs from the weights' %dx%d", ws.dims[2], ws.dims[3]);
 
     nac_node node = nac_node_make(NAC_OP_CONV, lowering->node->name);
     int out[2];
-    NAC_TRY(nac_lower_window(lowering, &xs.dims[2], &ws.dims[2], false, &node.u.conv.window, out));
+    NAC_TRY(nac_lower_window(lowering, axes, &xs.dims[2], &ws.dims[2], false, &node.u.conv.window, out));
     node.u.conv.groups = (int)groups;
 
-    int inputs[3], y;
-    NAC_TRY(nac_as_channels_last(lowering, x, &inputs[0]));
-    NAC_TRY(nac_as_channels_last(lowering, w, &inputs[1]));
-    inputs[2] = nac_lower_optional(lowering, 2);
+    int inputs[3] = {x, w, nac_lower_optional(lowering, 2)}, y;
     if (inputs[2] != NAC_NONE) {
         const float *bias;
         NAC_TRY(nac_lower_vector(lowering, inputs[2], "the bias", Co, &bias));
     }
     const nac_shape shape = nac_shape_make(4, (const int[]){xs.dims[0], out[0], out[1], Co});
     NAC_TRY(nac_lower_emit(lowering, node, inputs, inputs[2] == NAC_NONE ? 2 : 3, &shape, NAC_CHANNELS_LAST, &y));
-    return nac_lower_bind(lowering, 0, y);
+    return nac_lower_bind_image(lowering, y, axes);
 }

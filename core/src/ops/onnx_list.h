@@ -16,12 +16,14 @@
     X(Ceil)                 \
     X(Constant)             \
     X(ConstantOfShape)      \
+    X(Cos)                  \
     X(Dropout)              \
     X(Floor)                \
     X(Identity)             \
     X(Range)                \
     X(Round)                \
     X(Shape)                \
+    X(Sin)                  \
     X(Size)                 \
     /* logic.c: comparisons, choices, numbers put in place */ \
     X(And)                  \
@@ -82,6 +84,7 @@
     /* reduce.c: sums and extrema over axes */ \
     X(ReduceL1)             \
     X(ReduceL2)             \
+    X(ReduceLogSumExp)      \
     X(ReduceMax)            \
     X(ReduceMean)           \
     X(ReduceMin)            \

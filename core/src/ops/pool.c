@@ -163,14 +163,6 @@ NAC_GRADIENT(AVERAGE_POOL) {
 
 /* ---- ONNX -------------------------------------------------------------------------------------- */
 
-static nac_status image_input(nac_lowering *lowering, int *x, nac_shape *logical) {
-    NAC_TRY(nac_lower_float(lowering, 0, x));
-    *logical = nac_logical_shape(&lowering->graph->values[*x]);
-    if (logical->rank != 4)
-        return nac_lower_fail(lowering, NAC_UNSUPPORTED, "the input has rank %d; only 2-D pooling, [N,C,H,W], is supported", logical->rank);
-    return nac_as_channels_last(lowering, *x, x);
-}
-
 /* Whether every window of an axis sees at least one element of the input: a maximum or mean over padding alone means nothing. */
 static bool windows_are_filled(int count, int kernel, int stride, int dilation, int before, int size) {
     for (int o = 0; o < count; ++o) {
@@ -182,17 +174,20 @@ static bool windows_are_filled(int count, int kernel, int stride, int dilation, 
 }
 
 static nac_status lower_pool(nac_lowering *lowering, nac_node node, bool dilations) {
-    int x, y, kernel_count, out[2];
+    int x, y, axes, kernel_count, kernel[2] = {1, 1}, out[2];
     nac_shape xs;
-    NAC_TRY(image_input(lowering, &x, &xs));
+    NAC_TRY(nac_lower_image(lowering, 0, &x, &xs, &axes));
     int64_t kernel_shape[NAC_MAX_RANK], ceil_mode;
     NAC_TRY(nac_attribute_ints(lowering, "kernel_shape", kernel_shape, NAC_MAX_RANK, &kernel_count));
     NAC_TRY(nac_attribute_int(lowering, "ceil_mode", 0, &ceil_mode));
-    if (kernel_count != 2 || kernel_shape[0] < 1 || kernel_shape[1] < 1 || kernel_shape[0] > INT16_MAX || kernel_shape[1] > INT16_MAX)
-        return nac_lower_fail(lowering, NAC_UNSUPPORTED, "kernel_shape must be two numbers from 1 to %d", INT16_MAX);
-    const int kernel[2] = {(int)kernel_shape[0], (int)kernel_shape[1]};
+    bool sound = kernel_count == axes;
+    for (int i = 0; i < kernel_count && sound; ++i) {
+        sound = kernel_shape[i] >= 1 && kernel_shape[i] <= INT16_MAX;
+        if (sound) kernel[2 - axes + i] = (int)kernel_shape[i];
+    }
+    if (!sound) return nac_lower_fail(lowering, NAC_UNSUPPORTED, "kernel_shape must hold %d from 1 to %d", axes, INT16_MAX);
     nac_window *k = &node.u.pool.window;
-    NAC_TRY(nac_lower_window(lowering, &xs.dims[2], kernel, ceil_mode != 0, k, out));
+    NAC_TRY(nac_lower_window(lowering, axes, &xs.dims[2], kernel, ceil_mode != 0, k, out));
     if (!dilations && (k->dilation_h != 1 || k->dilation_w != 1))
         return nac_lower_fail(lowering, NAC_UNSUPPORTED, "dilations %dx%d of an average are not supported", k->dilation_h, k->dilation_w);
     if (!windows_are_filled(out[0], k->kernel_h, k->stride_h, k->dilation_h, k->pad_top, xs.dims[2]) ||
@@ -200,7 +195,7 @@ static nac_status lower_pool(nac_lowering *lowering, nac_node node, bool dilatio
         return nac_lower_fail(lowering, NAC_UNSUPPORTED, "a window lies in the padding altogether");
     const nac_shape shape = nac_shape_make(4, (const int[]){xs.dims[0], out[0], out[1], xs.dims[1]});
     NAC_TRY(nac_lower_emit(lowering, node, &x, 1, &shape, NAC_CHANNELS_LAST, &y));
-    return nac_lower_bind(lowering, 0, y);
+    return nac_lower_bind_image(lowering, y, axes);
 }
 
 /* Its output Indices is not made: whoever reads it is refused. */
@@ -218,25 +213,25 @@ nac_status nac_lower_AveragePool(nac_lowering *lowering) {
 
 /* A REDUCE, as ReduceMean makes: fusion and backends then know one kind of global mean. */
 nac_status nac_lower_GlobalAveragePool(nac_lowering *lowering) {
-    int x, y;
+    int x, y, axes;
     nac_shape xs;
-    NAC_TRY(image_input(lowering, &x, &xs));
+    NAC_TRY(nac_lower_image(lowering, 0, &x, &xs, &axes));
     nac_node node = nac_node_make(NAC_OP_REDUCE, lowering->node->name);
     node.u.reduce.axes[1] = node.u.reduce.axes[2] = true;
     node.u.reduce.scale = (float)(1.0 / ((double)xs.dims[2] * (double)xs.dims[3]));
     const nac_shape shape = nac_shape_make(4, (const int[]){xs.dims[0], 1, 1, xs.dims[1]});
     NAC_TRY(nac_lower_emit(lowering, node, &x, 1, &shape, NAC_CHANNELS_LAST, &y));
-    return nac_lower_bind(lowering, 0, y);
+    return nac_lower_bind_image(lowering, y, axes);
 }
 
 nac_status nac_lower_GlobalMaxPool(nac_lowering *lowering) {
-    int x, y;
+    int x, y, axes;
     nac_shape xs;
-    NAC_TRY(image_input(lowering, &x, &xs));
+    NAC_TRY(nac_lower_image(lowering, 0, &x, &xs, &axes));
     nac_node node = nac_node_make(NAC_OP_MAX_POOL, lowering->node->name);
     node.u.pool.window = (nac_window){.kernel_h = xs.dims[2], .kernel_w = xs.dims[3], .stride_h = 1, .stride_w = 1,
                                       .dilation_h = 1, .dilation_w = 1};
     const nac_shape shape = nac_shape_make(4, (const int[]){xs.dims[0], 1, 1, xs.dims[1]});
     NAC_TRY(nac_lower_emit(lowering, node, &x, 1, &shape, NAC_CHANNELS_LAST, &y));
-    return nac_lower_bind(lowering, 0, y);
+    return nac_lower_bind_image(lowering, y, axes);
 }

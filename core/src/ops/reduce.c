@@ -90,7 +90,7 @@ nac_status nac_lower_scaled(nac_lowering *lowering, int value, float scale, int 
 }
 
 /* What is summed or chosen, and what becomes of it. */
-typedef enum reduction { SUM, MEAN, SQUARES, LENGTH, MAGNITUDES, MAXIMUM, MINIMUM, PRODUCT } reduction;
+typedef enum reduction { SUM, MEAN, SQUARES, LENGTH, MAGNITUDES, MAXIMUM, MINIMUM, PRODUCT, LOG_SUM } reduction;
 
 /* The axes of a reduction, and what it leaves. */
 typedef struct reduced {
@@ -205,6 +205,17 @@ static nac_status lower_minimum(nac_lowering *lowering, int x, const bool *axes,
     return nac_lower_unary(lowering, NAC_UNARY_NEG, 0, 0, x, result);
 }
 
+/* max + log(sum(exp(x - max))): of the exponentials at least one is 1. */
+static nac_status lower_log_sum(nac_lowering *lowering, int x, const reduced *r, int *result) {
+    int max, sum;
+    NAC_TRY(nac_lower_maximum(lowering, x, r->axes, &max));
+    NAC_TRY(nac_lower_combine(lowering, NAC_BINARY_SUB, x, max, &x));
+    NAC_TRY(nac_lower_unary(lowering, NAC_UNARY_EXP, 0, 0, x, &x));
+    NAC_TRY(lower_sum(lowering, x, r, 1, &sum));
+    NAC_TRY(nac_lower_unary(lowering, NAC_UNARY_LOG, 0, 0, sum, &sum));
+    return nac_lower_combine(lowering, NAC_BINARY_ADD, sum, max, result);
+}
+
 static nac_status lower_floats(nac_lowering *lowering, int x, const reduced *r, reduction kind, int *y) {
     if (kind == SQUARES || kind == LENGTH) NAC_TRY(nac_lower_unary(lowering, NAC_UNARY_POW, 2, 0, x, &x));
     if (kind == MAGNITUDES) NAC_TRY(nac_lower_unary(lowering, NAC_UNARY_ABS, 0, 0, x, &x));
@@ -212,6 +223,7 @@ static nac_status lower_floats(nac_lowering *lowering, int x, const reduced *r, 
     if (kind == PRODUCT) return nac_lower_fail(lowering, NAC_UNSUPPORTED, "only integers can be multiplied");
     if (kind == MAXIMUM && !r->nothing) NAC_TRY(nac_lower_maximum(lowering, x, r->axes, y));
     else if (kind == MINIMUM && !r->nothing) NAC_TRY(lower_minimum(lowering, x, r->axes, y));
+    else if (kind == LOG_SUM && !r->nothing) NAC_TRY(lower_log_sum(lowering, x, r, y));
     else if (!r->nothing) NAC_TRY(lower_sum(lowering, x, r, kind == MEAN ? 1 / r->summands : 1, y));
     return kind == LENGTH ? lower_root(lowering, *y, y) : NAC_OK;
 }
@@ -261,6 +273,7 @@ static nac_status lower_reduce(nac_lowering *lowering, int input_since, reductio
 
 nac_status nac_lower_ReduceL1(nac_lowering *lowering) { return lower_reduce(lowering, 18, MAGNITUDES); }
 nac_status nac_lower_ReduceL2(nac_lowering *lowering) { return lower_reduce(lowering, 18, LENGTH); }
+nac_status nac_lower_ReduceLogSumExp(nac_lowering *lowering) { return lower_reduce(lowering, 18, LOG_SUM); }
 nac_status nac_lower_ReduceMax(nac_lowering *lowering) { return lower_reduce(lowering, 18, MAXIMUM); }
 nac_status nac_lower_ReduceMean(nac_lowering *lowering) { return lower_reduce(lowering, 18, MEAN); }
 nac_status nac_lower_ReduceMin(nac_lowering *lowering) { return lower_reduce(lowering, 18, MINIMUM); }

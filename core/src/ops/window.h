@@ -10,9 +10,16 @@ static inline int nac_window_source(int padded, int stride, int count) {
     return padded / stride;
 }
 
-/* Reads strides, pads, dilations and auto_pad of lowering->node for an input of size[2] and a kernel[2] (H, W).
- * out[2] receives the number of windows, by ONNX's rule (which is PyTorch's): with ceil_mode the last window may hang over
- * the end, but must start inside the input or the padding in front of it. */
-nac_status nac_lower_window(nac_lowering *lowering, const int *size, const int *kernel, bool ceil_mode, nac_window *window, int *out);
+/* Input i, as an image that lies channels-last. A sequence [N,C,L] becomes an image of one row, and *axes 1 instead of 2; `shape` is ONNX's, of
+ * the image. */
+nac_status nac_lower_image(nac_lowering *lowering, int i, int *x, nac_shape *shape, int *axes);
+
+/* Binds output 0 to an image, or to the sequence that it is when `axes` is 1. */
+nac_status nac_lower_bind_image(nac_lowering *lowering, int y, int axes);
+
+/* Reads strides, pads, dilations and auto_pad of lowering->node, each for the last `axes` of H and W, for an input of size[2] and a kernel[2]
+ * (H, W). out[2] receives the number of windows, by ONNX's rule (which is PyTorch's): with ceil_mode the last window may hang over the
+ * end, but must start inside the input or the padding in front of it. */
+nac_status nac_lower_window(nac_lowering *lowering, int axes, const int *size, const int *kernel, bool ceil_mode, nac_window *window, int *out);
 
 #endif
