@@ -118,7 +118,7 @@ const MODELS = [
   ['a word for a number', () => conv(string('strides', 'two')),
     "MALFORMED: node 'node_c' (Conv): attribute 'strides' has type 3 where 7 is needed"],
   ['pads for an axis that is not there', () => conv(ints('pads', [1, 1, 1, 1, 1, 1])),
-    "UNSUPPORTED: node 'node_c' (Conv): pads has 6 numbers where two spatial axes need 4"],
+    "UNSUPPORTED: node 'node_c' (Conv): pads has 6 numbers where 4 are needed"],
   // numbers
   ['weights of integers', () => convOf(tensor('w', [4, 3, 3, 3], Array(108).fill(1n), BigInt64Array)),
     "UNSUPPORTED: node 'node_c' (Conv): input 1 holds integers; only float32 is supported here"],
