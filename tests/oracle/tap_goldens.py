@@ -76,6 +76,11 @@ class Pooled(nn.Module):
         return self.fc(self.features(x).mean((2, 3)))
 
 
+def make_squeezenet():
+    """The classifier is a convolution whose maps of logits are pooled: as large as what it reads, which is what is worth a tap."""
+    return nn.Sequential(conv(3, 8, 3, 2), nn.MaxPool2d(2), conv(8, 16, 3), conv(16, 24, 3, 2), conv(24, CLASSES), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
 def make_mobilenet_v1():
     """Depthwise separable blocks: the pointwise convolution in front of a depthwise one closes its block, even where it doubles the width."""
     separable = lambda inputs, outputs, stride: nn.Sequential(conv(inputs, inputs, 3, stride, True), conv(inputs, outputs))
@@ -131,6 +136,7 @@ NETWORKS = {
     "mobilenet_v4": (make_mobilenet_v4, True),
     "mobilevit": (make_mobilevit, True),
     "mnasnet": (make_mnasnet, True),
+    "squeezenet": (make_squeezenet, True),
     "efficientnet": (make_efficientnet, True),
     "efficientnet_v2": (make_efficientnet_v2, False),
     "resnet_v2": (lambda: ResNetV2([2, 1, 1], 4, CLASSES, nn.BatchNorm2d, nn.Conv2d), True),

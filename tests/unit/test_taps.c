@@ -41,6 +41,8 @@ static const struct {
                            "/network/features/transition1/conv/Conv_output_0", "/network/features/relu0/Relu_output_0"}},
     {"networks/vit", {"encoder.ln=cls", "encoder.layers.encoder_layer_2.ln_2", "encoder.layers.encoder_layer_1.ln_2", "encoder.layers.encoder_layer_0.ln_2"}},
     {"networks/deit", {"norm=cls", "blocks.2.norm2", "blocks.1.norm2", "blocks.0.norm2"}},
+    /* What is behind the last product is logits. */
+    {"taps/squeezenet", {"/3/3.2/Relu_output_0", "/2/2.2/Relu_output_0", "/0/0.2/Relu_output_0"}},
     /* Its transformers' tokens are of parts of an image. */
     {"taps/mobilevit", {"/ReduceMean_output_0", "/features/features.4/fuse/fuse.2/Relu_output_0", "/features/features.2/fuse/fuse.2/Relu_output_0",
                         "/features/features.0/features.0.2/Relu_output_0"}},

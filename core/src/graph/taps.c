@@ -24,11 +24,13 @@ static bool is_read_for_first_token(const nac_survey *s, int value) {
     return first;
 }
 
-/* The last node that makes something new of its channels, as a classifier does of its input. */
-static int find_last_product(const nac_graph *graph) {
-    int n = graph->node_count - 1;
-    while (n >= 0 && graph->nodes[n].op != NAC_OP_MATMUL && graph->nodes[n].op != NAC_OP_CONV) --n;
-    return n;
+/* How many cuts stand in front of the last product. What is behind it is logits, be it a map of them that is pooled (SqueezeNet). */
+static int count_features(const nac_survey *s) {
+    const nac_graph *graph = s->graph;
+    int product = graph->node_count - 1, count = s->cut_count;
+    while (product >= 0 && graph->nodes[product].op != NAC_OP_MATMUL && graph->nodes[product].op != NAC_OP_CONV) --product;
+    while (product >= 0 && count > 0 && graph->values[s->cuts[count - 1]].producer >= product) --count;
+    return count;
 }
 
 /* Finds the tap nearest to the logits; *cut is where it stands among the cuts, *covered how many positions the tensor has
@@ -38,9 +40,8 @@ static int find_last_product(const nac_graph *graph) {
  *   - what the last matrix product reads. */
 static bool find_classifier_input(const nac_survey *s, nac_graph_tap *tap, int *cut, int *covered) {
     const nac_graph *graph = s->graph;
-    const int last_product = find_last_product(graph);
     int before_product = NAC_NONE, last_norm = NAC_NONE;
-    for (int i = s->cut_count - 1; i >= 0; --i) {
+    for (int i = count_features(s) - 1; i >= 0; --i) {
         const int value = s->cuts[i];
         if (!graph->values[value].name) continue;
         const nac_node *producer = nac_survey_computed_by(graph, value);
@@ -60,7 +61,7 @@ static bool find_classifier_input(const nac_survey *s, nac_graph_tap *tap, int *
         /* Going back, so that it ends as the norm nearest to the pool, and of that one its result. */
         for (int k = 0; k < s->norm_count; ++k)
             if (s->norms[k].value == value && nac_survey_positions(s, value) <= 1) last_norm = value;
-        if (before_product == NAC_NONE && graph->values[value].shape.rank == 2 && graph->values[value].producer < last_product) before_product = i;
+        if (before_product == NAC_NONE && graph->values[value].shape.rank == 2) before_product = i;
     }
     if (before_product == NAC_NONE) return false;
     *cut = before_product;
@@ -129,10 +130,10 @@ static int tap_stages(const nac_survey *s, nac_graph_tap *taps, int found, int b
 static int choose(const nac_survey *s, nac_graph_tap *taps) {
     /* The tensor that the global pool reads says the same as the pool: its sums of z and g are multiples of the pool's. So is
      * everything of its size passed over, as the authors leave out ResNet's layer4. */
-    int cut = s->cut_count, covered = 0, found = 0;
+    int cut, covered = 0, found = 0;
     nac_graph_tap tap;
     if (find_classifier_input(s, &tap, &cut, &covered)) taps[found++] = tap;
-    else cut = s->cut_count;
+    else cut = count_features(s);
     return is_isotropic(s) ? tap_blocks(s, taps, found) : tap_stages(s, taps, found, cut, covered);
 }
 
