@@ -1,6 +1,8 @@
 // @ts-check
 /** What a page offers: workers, fetch, and decoders for the formats that the core does not read. */
 import { NacError } from './error.js';
+import { imageSize } from './image-size.js';
+import { checkImageSize } from './limits.js';
 
 /** @typedef {import('./host.js').Host} Host */
 
@@ -30,10 +32,13 @@ export const host = {
 
   /** WebP, AVIF, GIF, …: whatever this browser shows. Its pixels may differ a little from another browser's. */
   async decode(bytes) {
+    const declared = imageSize(bytes);
+    if (declared) checkImageSize(declared.width, declared.height);
     const blob = new Blob([/** @type {any} */ (bytes)]);
     const bitmap = await createImageBitmap(blob, { colorSpaceConversion: 'none', premultiplyAlpha: 'none' }).catch(() => null);
     if (!bitmap) return null;
     const { width, height } = bitmap;
+    checkImageSize(width, height);
     const context = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true });
     context?.drawImage(bitmap, 0, 0);
     bitmap.close();

@@ -1,12 +1,13 @@
 // @ts-check
 /** What callers hand in as an image, made into what a worker takes. */
 import { NacError } from './error.js';
+import { checkImageBytes, checkImageSize } from './limits.js';
 import { countTiles, cutTile, parseSpriteName } from './sprite.js';
 
 /**
  * @typedef {import('./runner.js').ImageData} Pixels
  * @typedef {(bytes: Uint8Array) => Promise<{ pixels: Uint8Array, width: number, height: number }>} Decode of PNG and JPEG, by a worker
- * @typedef {{ name: string, group?: string, load: (decode: Decode) => Promise<Pixels | Uint8Array> }} LazyImage read when its turn comes
+ * @typedef {{ name: string, group?: string, load: (decode: Decode) => Promise<Pixels | Uint8Array | Blob> }} LazyImage read when its turn comes
  * @typedef {Blob | ArrayBuffer | ArrayBufferView | Pixels | { data: Uint8ClampedArray, width: number, height: number } | LazyImage} ImageInput
  *   a File or Blob, encoded bytes, RGB or RGBA pixels, a canvas's ImageData, or one that is loaded later
  */
@@ -25,19 +26,26 @@ export async function loadImage(input, decode) {
   const source = /** @type {any} */ (input);
   if (typeof source?.load === 'function') return loadImage(await source.load(decode), decode);
   if (typeof source?.arrayBuffer === 'function') {
-    const buffer = await source.arrayBuffer();
+    checkImageBytes(source.size);
+    const buffer = await source.arrayBuffer().catch(gone);
     return { image: { bytes: new Uint8Array(buffer) }, transfer: [buffer] };
   }
-  if (source instanceof ArrayBuffer) return { image: { bytes: new Uint8Array(source) }, transfer: [] };
-  if (ArrayBuffer.isView(source)) return { image: { bytes: bytesOf(source) }, transfer: [] };
-  if (ArrayBuffer.isView(source?.bytes)) return { image: { bytes: bytesOf(source.bytes) }, transfer: [] };
+  const bytes = source instanceof ArrayBuffer ? new Uint8Array(source) : (source?.bytes ?? source);
+  if (ArrayBuffer.isView(bytes)) {
+    checkImageBytes(bytes.byteLength);
+    return { image: { bytes: bytesOf(bytes) }, transfer: [] };
+  }
   const pixels = source?.pixels ?? source?.data;
   if (ArrayBuffer.isView(pixels) && source.width > 0 && source.height > 0) {
     const { width, height, decoder } = source;
+    checkImageSize(width, height);
     return { image: { pixels: bytesOf(pixels), width, height, decoder }, transfer: [] };
   }
   throw new NacError('INVALID_ARGUMENT', 'an image is a File or Blob, its bytes, or { pixels, width, height }');
 }
+
+/** A File is a promise that the disk may break. @param {Error} error */
+const gone = (error) => Promise.reject(new NacError('NOT_FOUND', `the file cannot be read any more: ${error.message}`));
 
 /** @param {ArrayBufferView} view */
 export function bytesOf(view) {

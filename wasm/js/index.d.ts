@@ -41,7 +41,8 @@ export interface CanvasPixels {
 export interface LazyImage {
   name: string;
   group?: string;
-  load: () => Promise<Uint8Array | Pixels>;
+  /** `decode` reads PNG and JPEG, to RGB. */
+  load: (decode: (bytes: Uint8Array) => Promise<{ pixels: Uint8Array; width: number; height: number }>) => Promise<Uint8Array | Pixels | Blob>;
 }
 
 export interface Progress {
@@ -165,6 +166,8 @@ export class Detector {
   metrics(id: Float32Array, ood: Float32Array, options?: { rounds?: number; seed?: number; signal?: AbortSignal }): Promise<Measured>;
   /** The pixels of any image that this host reads: RGB, or RGBA where the browser decoded it. */
   pixels(input: ImageInput): Promise<Pixels>;
+  /** The same of a PNG or JPEG alone: always RGB. */
+  decode(bytes: Uint8Array): Promise<{ pixels: Uint8Array; width: number; height: number }>;
   close(): void;
 }
 

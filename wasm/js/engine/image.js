@@ -1,6 +1,7 @@
 // @ts-check
 /** Preprocessing and images: encoded bytes or pixels in, the tensor that the network sees out. */
 import { NacError } from '../error.js';
+import { checkImageBytes, checkImageSize } from '../limits.js';
 import { Owned } from './heap.js';
 
 /** @typedef {import('./heap.js').Heap} Heap */
@@ -64,6 +65,7 @@ export class Image extends Owned {
    * @param {Preprocess} preprocess its EXIF and alpha policy
    */
   static decode(heap, bytes, preprocess) {
+    checkImageBytes(bytes.length);
     return Image.#make(heap, (lend, image) => heap.call('nac_image_decode', lend.copy(bytes), bytes.length, preprocess.address, image));
   }
 
@@ -76,6 +78,7 @@ export class Image extends Owned {
    * @param {Preprocess} preprocess
    */
   static fromPixels(heap, pixels, width, height, preprocess) {
+    checkImageSize(width, height);
     const channels = pixels.length / (width * height);
     // The core trusts the size it is told: the array's real length is known only here.
     if (channels !== 3 && channels !== 4)
