@@ -6,6 +6,13 @@ import { Pool, inOrder } from '../../wasm/js/pool.js';
 
 const soon = (milliseconds = 1) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
+// Promise.withResolvers is newer than Node 20.
+const withResolvers = () => {
+  const made = {};
+  made.promise = new Promise((resolve, reject) => Object.assign(made, { resolve, reject }));
+  return made;
+};
+
 /** A worker host whose workers answer `task.say`, crash at 'crash', fail at 'fail', trap at 'trap'; and a log of what they did. */
 function fakeHost({ failStart = () => false } = {}) {
   const log = { started: 0, closed: 0, busy: 0, most: 0 };
@@ -83,6 +90,26 @@ test('a worker that cannot start fails everything when it is the first, and noth
   const answers = await Promise.all([1, 2, 3, 4, 5, 6].map((say) => pool.run({ say, wait: 4 })));
   assert.deepEqual(answers, [1, 2, 3, 4, 5, 6]);
   pool.close();
+});
+
+test('a worker is started while what it needs is still being read; what cannot be read fails everything', async () => {
+  const { createWorker, log } = fakeHost();
+  const { promise, resolve } = withResolvers();
+  const pool = new Pool(createWorker, promise, 1, 20);
+  const answer = pool.run({ say: 1 });
+  await soon(30);
+  assert.deepEqual([log.started, log.closed], [1, 0], 'nothing is late before there is something to do');
+  resolve({});
+  assert.equal(await answer, 1);
+  pool.close();
+
+  const missing = withResolvers();
+  const none = new Pool(createWorker, missing.promise, 1);
+  const asked = none.run({ say: 1 });
+  missing.reject(new NacError('NOT_FOUND', 'no such file'));
+  await assert.rejects(asked, { code: 'NOT_FOUND' });
+  await assert.rejects(none.ready, { code: 'NOT_FOUND' });
+  assert.deepEqual([log.started, log.closed], [2, 2]);
 });
 
 test('an aborted task is rejected with the reason, waiting or begun', async () => {

@@ -72,30 +72,42 @@ export async function loadModule(host, { wasm, variant: asked = 'auto', signal, 
   }
 }
 
+/** @typedef {CommonOptions & { model: Source, profile?: Source, preprocess?: string | object, taps?: import('./engine.js').Tap[] }} PoolOptions */
+
 /**
- * Workers (or this thread) with a model, and what they say of it.
+ * All that a worker needs, read and compiled.
  * @param {Host} host
- * @param {CommonOptions & { model: Source, profile?: Source, preprocess?: string | object, taps?: import('./engine.js').Tap[] }} options
+ * @param {PoolOptions} options
+ * @returns {Promise<import('./runner.js').Setup & { sha256: string }>}
  */
-export async function openPool(host, options) {
+async function loadSetup(host, options) {
   const { model: modelSource, profile: profileSource, preprocess, taps, signal, onProgress } = options;
   const read = (/** @type {'model' | 'profile'} */ stage, /** @type {Source} */ source) =>
     readSource(host, source, { signal, onProgress: (progress) => onProgress?.({ stage, ...progress }) });
-  const [{ module, variant }, model, profile] = await Promise.all([
+  const [{ module, variant }, { model, sha256 }, profile] = await Promise.all([
     loadModule(host, options),
-    read('model', modelSource),
+    read('model', modelSource).then(async (bytes) => ({ model: bytes, sha256: await sha256Hex(bytes) })),
     profileSource === undefined ? undefined : read('profile', profileSource),
   ]);
   signal?.throwIfAborted();
-  const sha256 = await sha256Hex(model);
-  /** @type {import('./runner.js').Setup} */
-  const setup = { module, variant, model, sha256, profile, names: { model: sourceName(modelSource), profile: sourceName(profileSource) }, preprocess, taps };
+  return { module, variant, model, sha256, profile, names: { model: sourceName(modelSource), profile: sourceName(profileSource) }, preprocess, taps };
+}
+
+/**
+ * Workers (or this thread) with a model, and what they say of it.
+ * @param {Host} host
+ * @param {PoolOptions} options
+ */
+export async function openPool(host, options) {
+  const { signal } = options;
+  const setup = loadSetup(host, options);
   const workers = options.workers ?? Math.max(1, Math.min(host.cores() - 1, 4));
   const pool = workers === 0 ? new Inline(setup) : new Pool(options.createWorker ?? host.createWorker, setup, workers, options.timeout);
   const abort = () => pool.close();
   signal?.addEventListener('abort', abort);
   try {
     const info = await pool.ready;
+    const { module, sha256 } = await setup;
     return { pool, info, module, sha256 };
   } catch (error) {
     pool.close();

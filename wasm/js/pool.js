@@ -75,7 +75,7 @@ export class Pool {
 
   /**
    * @param {CreateWorker} createWorker
-   * @param {Setup} setup
+   * @param {Setup | Promise<Setup>} setup the first worker is started at once: its scripts come while the model does
    * @param {number} size
    * @param {number} [timeout] milliseconds for one task
    */
@@ -144,8 +144,12 @@ export class Pool {
         failure: (reason) => this.#lose(self, new NacError('WORKER_FAILED', `a worker stopped: ${reason}`)),
       }));
     this.#members.add(member);
-    member.worker.post({ setup: this.#setup });
-    this.#watch(member, 'the model could not be made ready within');
+    const begin = (/** @type {Setup} */ setup) => {
+      if (!this.#members.has(member)) return;
+      member.worker.post({ setup });
+      this.#watch(member, 'the model could not be made ready within');
+    };
+    Promise.resolve(this.#setup).then(begin, (error) => this.#fail(error));
   }
 
   /** @param {Member} member @param {string} what */
@@ -220,9 +224,9 @@ export class Inline {
   #last = Promise.resolve();
   #closed = false;
 
-  /** @param {Setup} setup */
+  /** @param {Setup | Promise<Setup>} setup */
   constructor(setup) {
-    this.#runner = Runner.create({ ...setup });
+    this.#runner = Promise.resolve(setup).then((given) => Runner.create({ ...given }));
     this.ready = this.#runner.then((runner) => runner.describe());
     this.ready.catch(() => {});
   }
