@@ -1,5 +1,4 @@
 /* tensor.c - TensorProto: what it is when the file is opened, its numbers when a session asks. */
-#include <math.h>
 #include <string.h>
 
 #include "onnx/reader.h"
@@ -39,17 +38,18 @@ bool nac_onnx_tensor_is_float(const nac_onnx_tensor *tensor) {
 
 /* ---- One number -------------------------------------------------------------------------------- */
 
-static double float_of_bits(uint32_t bits) {
+static float float_of_bits(uint32_t bits) {
     float number;
     memcpy(&number, &bits, sizeof number);
-    return (double)number;
+    return number;
 }
 
-static double float16_of_bits(uint32_t bits) {
-    const int exponent = (int)(bits >> 10 & 31), mantissa = (int)(bits & 1023);
-    const double sign = bits & 0x8000 ? -1.0 : 1.0;
-    if (exponent == 31) return mantissa ? (double)NAN : sign * (double)INFINITY;
-    return sign * (exponent ? ldexp(1024 + mantissa, exponent - 25) : ldexp(mantissa, -24));
+/* Exponent and mantissa move to where a float has them; the exponent is counted from another zero there, 2^112 away. Exact,
+ * subnormal numbers too; infinity and NaN are told by theirs. */
+static float float16_of_bits(uint32_t bits) {
+    const float magnitude = float_of_bits((bits & 0x7fff) << 13) * 0x1p112f;
+    const float number = (bits & 0x7c00) == 0x7c00 ? float_of_bits(0x7f800000 | (bits & 0x3ff) << 13) : magnitude;
+    return bits & 0x8000 ? -number : number;
 }
 
 static double double_of_bits(uint64_t bits) {
@@ -61,9 +61,9 @@ static double double_of_bits(uint64_t bits) {
 /* A number's low bytes, as they lie in raw_data, in *real (floating types) or *whole. False: more than int64 holds. */
 static bool decode_number(int data_type, uint64_t bits, double *real, int64_t *whole) {
     switch (data_type) {
-    case NAC_ONNX_FLOAT: *real = float_of_bits((uint32_t)bits); return true;
-    case NAC_ONNX_FLOAT16: *real = float16_of_bits((uint32_t)bits & 0xffff); return true;
-    case NAC_ONNX_BFLOAT16: *real = float_of_bits((uint32_t)bits << 16); return true;
+    case NAC_ONNX_FLOAT: *real = (double)float_of_bits((uint32_t)bits); return true;
+    case NAC_ONNX_FLOAT16: *real = (double)float16_of_bits((uint32_t)bits & 0xffff); return true;
+    case NAC_ONNX_BFLOAT16: *real = (double)float_of_bits((uint32_t)bits << 16); return true;
     case NAC_ONNX_DOUBLE: *real = double_of_bits(bits); return true;
     case NAC_ONNX_INT8: *whole = (int8_t)bits; return true;
     case NAC_ONNX_INT16: *whole = (int16_t)bits; return true;
@@ -233,6 +233,10 @@ static nac_status copy_numbers(const nac_onnx_tensor *tensor, sink *to, nac_erro
             const uint32_t bits = b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
             memcpy(&to->floats[i], &bits, sizeof bits);
         }
+        return NAC_OK;
+    }
+    if (tensor->raw && tensor->data_type == NAC_ONNX_FLOAT16 && to->floats) {
+        for (size_t i = 0; i < tensor->count; ++i) to->floats[i] = float16_of_bits(tensor->raw[2 * i] | (uint32_t)tensor->raw[2 * i + 1] << 8);
         return NAC_OK;
     }
     if (tensor->raw) {
