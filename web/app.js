@@ -12,6 +12,7 @@ import './intake/samples.js';
 import { load } from './engine/detector.js';
 import { announce } from './dom.js';
 import { sortOut } from './intake/inputs.js';
+import { toFile, toPictures } from './intake/pictures.js';
 import { enter } from './rooms.js';
 import { explainError, spokenVerdict } from './words.js';
 
@@ -22,6 +23,7 @@ const gallery = find('nac-gallery');
 const view = find('nac-result');
 
 /** @typedef {import('./engine/detector.js').Loaded} Loaded */
+/** @typedef {import('./intake/pictures.js').Picture} Picture */
 
 /** @type {Promise<Loaded>} */
 let loading;
@@ -74,40 +76,43 @@ async function take(files) {
       return;
     }
   }
-  if (images.length === 1) await showOne(images[0]);
-  else if (images.length > 1) await showMany(images);
+  const pictures = await toPictures(images);
+  if (pictures.length === 1) await showOne(pictures[0]);
+  else if (pictures.length > 1) await showMany(pictures);
   else if (!model && !profile) announce('No image was found there.');
 }
 
 /**
- * @param {File} file
+ * @param {Picture} picture
  * @param {{ back?: () => void }} [options]
  */
-async function showOne(file, { back } = {}) {
+async function showOne(picture, { back } = {}) {
+  const { name } = picture;
   const asked = ++question;
   gallery.hidden = true;
   if (!back) gallery.stop();
   view.hidden = false;
   view.showBusy('Scoring…');
-  samples.select(file.name);
+  samples.select(name);
   reveal();
   try {
     const { detector, calibration } = await loading;
+    const file = await toFile(picture, (bytes) => detector.decode(bytes));
     const result = await detector.score(file, { explain: true });
     if (asked !== question) return;
     if (performance.getEntriesByName('nac-first-score').length === 0) performance.mark('nac-first-score');
     view.show(result, { file, detector, calibration, back });
-    samples.mark(file.name, result.verdict);
-    announce(spokenVerdict(result, file.name));
+    samples.mark(name, result.verdict);
+    announce(spokenVerdict(result, name));
   } catch (error) {
-    if (asked === question) fail(error, { file: file.name, back });
+    if (asked === question) fail(error, { file: name, back });
   } finally {
     if (asked === question) view.removeAttribute('aria-busy');
   }
 }
 
-/** @param {File[]} files */
-async function showMany(files) {
+/** @param {Picture[]} pictures */
+async function showMany(pictures) {
   const asked = ++question;
   try {
     const loaded = await loading;
@@ -116,7 +121,7 @@ async function showMany(files) {
     gallery.hidden = false;
     samples.select('');
     reveal();
-    await gallery.run(files, loaded);
+    await gallery.run(pictures, loaded);
   } catch (error) {
     if (asked === question) fail(error, {});
   }
@@ -130,7 +135,7 @@ function reveal() {
   result.scrollIntoView({ block: 'start', behavior: calm ? 'auto' : 'smooth' });
 }
 
-/** @param {any} error @param {{ file?: string, subject?: 'image' | 'model', retry?: { text: string, act: () => void }, back?: () => void }} [about] */
+/** @param {any} error @param {{ file?: string, subject?: import('./words.js').Subject, retry?: { text: string, act: () => void }, back?: () => void }} [about] */
 function fail(error, about) {
   view.removeAttribute('aria-busy');
   view.hidden = false;
@@ -155,21 +160,24 @@ addEventListener('nac-use', async (event) => {
   await take(/** @type {any} */ (event).detail.files);
   samples.chooseFirst();
 });
-addEventListener('nac-failed', (event) => fail(/** @type {any} */ (event).detail.error));
+addEventListener('nac-failed', (event) => {
+  const { error, subject } = /** @type {any} */ (event).detail;
+  fail(error, { subject });
+});
 addEventListener('nac-scored', (event) => {
-  const { file, result } = /** @type {any} */ (event).detail;
-  samples.mark(file.name, result?.verdict ?? null);
+  const { picture, result } = /** @type {any} */ (event).detail;
+  samples.mark(picture.name, result?.verdict ?? null);
 });
 addEventListener('nac-open', (event) => {
-  const { file, index, error } = /** @type {any} */ (event).detail;
+  const { picture, index, error } = /** @type {any} */ (event).detail;
   const back = () => {
     ++question;
     view.hidden = true;
     gallery.hidden = false;
     gallery.focusOn(index);
   };
-  if (error) fail(error, { file: file.name, back });
-  else showOne(file, { back });
+  if (error) fail(error, { file: picture.name, back });
+  else showOne(picture, { back });
   find('#result').focus({ preventScroll: true });
   find('#result').scrollIntoView({ block: 'start' });
 });

@@ -49,6 +49,20 @@ export function toNeuronCsv({ explanation }) {
   return new Blob([lines.join('\r\n'), '\r\n'], { type: 'text/csv' });
 }
 
+/**
+ * What the least covered neurons' charts show: counts of in-distribution images a bin, and the bin that this image fell into.
+ * @param {import('../wasm/js/result.js').Result} result with explanation
+ * @param {import('./engine/detector.js').Detector} detector
+ */
+export async function toHistogramCsv({ explanation }, detector) {
+  const lines = [['layer', 'neuron', 'from', 'to', 'images', 'this'].join(',')];
+  for (const [layer, { name, neurons }] of (explanation?.layers ?? []).entries()) {
+    const { edges, counts } = await detector.histograms(layer, neurons.map(({ neuron }) => neuron));
+    neurons.forEach(({ neuron, bin }, i) => counts[i].forEach((count, b) => lines.push(`${cell(name)},${neuron},${edges[b]},${edges[b + 1]},${count},${Number(b === bin)}`)));
+  }
+  return new Blob([lines.join('\r\n'), '\r\n'], { type: 'text/csv' });
+}
+
 /** @param {string} name @param {HTMLCanvasElement} canvas */
 export function saveCanvas(name, canvas) {
   canvas.toBlob((blob) => blob && download(name, blob));

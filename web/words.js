@@ -94,21 +94,22 @@ export function spokenVerdict(result, name) {
 /**
  * An error as a person wants to read it.
  * @param {any} error
- * @param {Subject} [subject] what was being read; model: or its profile; onnx: a model alone
+ * @param {Subject} [subject] what was being read; model: or its profile, or the page's own files; onnx: a model alone
  * @returns {{ title: string, text: string, hint: string, mark: string }} mark: a sign that stands for it
  */
 export function explainError(error, subject = 'image') {
-  if (['NotAllowedError', 'NotFoundError', 'NotReadableError', 'OverconstrainedError'].includes(error?.name))
+  if (subject === 'camera')
     return { mark: '◉', title: 'There is no picture from the camera', text: String(error.message), hint: 'It may be missing, in use elsewhere, or this page isn’t allowed to use it: the browser’s address bar says.' };
   const mark = { LIMIT_EXCEEDED: '⤢', OUT_OF_MEMORY: '▦', MISMATCH: '≠', NO_SIMD: '⌛', NOT_FOUND: '∅' }[String(error?.code)] ?? '?';
   return { mark, ...sentences(error, subject) };
 }
 
-/** @typedef {'image' | 'model' | 'onnx'} Subject */
+/** @typedef {'image' | 'model' | 'onnx' | 'camera'} Subject */
 
 /** @param {any} error @param {Subject} subject */
 function sentences(error, subject) {
-  const text = String(error?.message ?? error);
+  // Figures of more than four digits are hard to compare.
+  const text = String(error?.message ?? error).replace(/(?<![\w.#])\d{5,}(?![\w.])/g, (digits) => Number(digits).toLocaleString('en'));
   if (subject === 'model' && ['MALFORMED', 'UNSUPPORTED', 'LIMIT_EXCEEDED', 'NOT_FINITE', 'INVALID_ARGUMENT'].includes(error?.code))
     return { title: 'This model or profile can’t be used', text, hint: 'A detector needs two files that belong together: an .onnx model and the .safetensors profile made from it. Drop both at once.' };
   if (subject === 'onnx') {
@@ -129,6 +130,7 @@ function sentences(error, subject) {
     case 'NO_SIMD':
       return { title: 'This browser is too old for the engine', text, hint: 'Any current Chrome, Edge, Firefox or Safari will do. It needs nothing else.' };
     case 'NOT_FOUND':
+      if (subject === 'image') return { title: 'This file can’t be read any more', text, hint: 'It was moved, changed or deleted since it was chosen. Choose it again.' };
       return { title: 'A file of this page is missing', text, hint: 'If you host the page, see that models/ and the .wasm files came along.' };
     case 'TIMEOUT':
       return { title: 'This takes too long', text, hint: 'It was stopped, so that the others can go on. A smaller image or network may do.' };

@@ -45,8 +45,8 @@ export class Filters {
   /** @param {Entry} entry */
   wants(entry) {
     if (!this.#kind.wants(entry)) return false;
-    const { file, result } = entry;
-    if (this.#name && !file.name.toLowerCase().includes(this.#name) && !result?.label.toLowerCase().includes(this.#name)) return false;
+    const { picture, result } = entry;
+    if (this.#name && !picture.name.toLowerCase().includes(this.#name) && !result?.label.toLowerCase().includes(this.#name)) return false;
     if (!this.window) return true;
     return result !== undefined && result.score >= this.window[0] && result.score <= this.window[1];
   }

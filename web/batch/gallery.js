@@ -4,17 +4,19 @@ import { AXIS_INSET, axisRange, scoreAxis } from '../charts/axis.js';
 import { Brush } from '../charts/brush.js';
 import { announce, emit, h, replace } from '../dom.js';
 import { download, saveChart, toCsv, toDocument, toJson } from '../export.js';
+import { toImage } from '../intake/pictures.js';
 import { Pace } from '../pace.js';
 import { Filters, isSplit } from './filters.js';
 import './grid.js';
 
 /** @typedef {import('../../wasm/js/result.js').Result} Result */
-/** @typedef {{ index: number, file: File, result?: Result, error?: any, split: boolean }} Entry */
+/** @typedef {import('../intake/pictures.js').Picture} Picture */
+/** @typedef {{ index: number, picture: Picture, result?: Result, error?: any, split: boolean }} Entry */
 
 const REDRAW = 250; // milliseconds between drawings while images come in
 
 export class Gallery extends HTMLElement {
-  /** @type {Entry[]} in the order of the files */
+  /** @type {Entry[]} in the order of the pictures */
   #entries = [];
   /** @type {AbortController | null} */
   #running = null;
@@ -25,28 +27,30 @@ export class Gallery extends HTMLElement {
   #redraw = 0;
 
   /**
-   * Scores the files and shows them as they come. Resolves when all are done or the visitor has cancelled.
-   * @param {File[]} files
+   * Scores the pictures and shows them as they come. Resolves when all are done or the visitor has cancelled.
+   * @param {Picture[]} pictures
    * @param {import('../engine/detector.js').Loaded} loaded
    */
-  async run(files, { detector, calibration, name }) {
+  async run(pictures, { detector, calibration, name }) {
     this.stop();
     const controller = (this.#running = new AbortController());
     this.#entries = [];
     this.#calibration = calibration;
-    this.#build(files.length, { model: name, variant: detector.info.variant });
-    const pace = new Pace(files.length);
+    this.#build(pictures.length, { model: name, variant: detector.info.variant });
+    this.#parts.grid.decode = (/** @type {Uint8Array} */ bytes) => detector.decode(bytes);
+    const pace = new Pace(pictures.length);
     const status = () => {
       this.#parts.bar.value = this.#entries.length;
       this.#parts.status.textContent = pace.words(this.#entries.length, controller.signal.aborted);
     };
     let drawn = 0;
     try {
-      for await (const one of detector.scoreAll(files.map(nameless), { signal: controller.signal })) {
+      for await (const one of detector.scoreAll(pictures.map(nameless), { signal: controller.signal })) {
         const index = this.#entries.length;
-        one.file = files[index].name;
+        const picture = pictures[index];
+        one.file = picture.name;
         /** @type {Entry} */
-        const entry = one.error ? { index, file: files[index], error: one.error, split: false } : { index, file: files[index], result: one, split: isSplit(one) };
+        const entry = one.error ? { index, picture, error: one.error, split: false } : { index, picture, result: one, split: isSplit(one) };
         this.#entries.push(entry);
         emit(this, 'nac-scored', entry);
         if (performance.now() - drawn > REDRAW) {
@@ -84,7 +88,7 @@ export class Gallery extends HTMLElement {
   #build(count, about) {
     this.#parts.grid?.clear();
     const chosen = () => this.#chosen().flatMap(({ result }) => result ?? []);
-    const failed = () => this.#chosen().filter(({ error }) => error).map(({ file, error }) => ({ file: file.name, error }));
+    const failed = () => this.#chosen().filter(({ error }) => error).map(({ picture, error }) => ({ file: picture.name, error }));
     const button = (/** @type {string} */ text, /** @type {() => void} */ act) => h('button', { type: 'button', click: act }, text);
     const filters = new Filters(() => this.#changed());
     const brush = new Brush((window) => {
@@ -101,7 +105,7 @@ export class Gallery extends HTMLElement {
     replace(this,
       h('article', { class: 'card' },
         h('div', { class: 'row' }, h('h2', null, `${count.toLocaleString('en')} images`), parts.cancel),
-        parts.bar, parts.status, brush.element,
+        parts.status, parts.bar, brush.element,
         h('p', { class: 'hint' }, h('span', { class: 'swatch known' }), 'held-out in-distribution images ', h('span', { class: 'swatch batch' }), 'these images (each scaled to its own highest bar)')),
       h('div', { class: 'row toolbar' }, filters.element,
         h('span', { class: 'row' },
@@ -112,7 +116,7 @@ export class Gallery extends HTMLElement {
       parts.grid);
   }
 
-  /** What the filters let through, in the order of the files. */
+  /** What the filters let through, in the order of the pictures. */
   #chosen() {
     return this.#entries.filter((entry) => this.#parts.filters.wants(entry));
   }
@@ -144,8 +148,8 @@ export class Gallery extends HTMLElement {
   }
 }
 
-/** By its name a file could be a sprite of many images; here a file is one. @param {File} file */
-const nameless = (file) => ({ name: '', load: async () => new Uint8Array(await file.arrayBuffer()) });
+/** By its name the package would cut a sheet to tiles; that has been done. @param {Picture} picture */
+const nameless = (picture) => ({ ...toImage(picture), name: '' });
 
 /** @param {Entry} entry */
 const rank = ({ result }) => (result ? (result.pValue ?? result.score) : 2);

@@ -9,12 +9,14 @@ import { Thumbnails } from './thumbnails.js';
 const PAGE = 60;
 
 export class Grid extends HTMLElement {
+  /** Who reads sheets of tiles. @type {import('../intake/pictures.js').Decode} */
+  decode = () => Promise.reject(new Error('there is no decoder'));
   /** @type {Entry[]} */
   #entries = [];
   /** What is on the page now, to see whether anything has changed. @type {Entry[]} */
   #shown = [];
   #page = 0;
-  #thumbnails = new Thumbnails();
+  #thumbnails = new Thumbnails((bytes) => this.decode(bytes));
   #tiles = h('ul', { class: 'grid' });
   #place = h('span', { class: 'number' });
   #previous = h('button', { type: 'button', click: () => this.#turn(-1) }, '← Less familiar');
@@ -77,19 +79,24 @@ export class Grid extends HTMLElement {
 
   /** @param {Entry} entry */
   #tile(entry) {
-    const { file, result, error, index } = entry;
-    const name = file.name.split('/').at(-1);
+    const { picture: source, result, error, index } = entry;
+    const { name } = source;
     const words = error ? explainError(error).title : result && verdictTitle(result);
     const picture = error ? h('span', { class: 'no-image', 'aria-hidden': 'true' }, '?') : h('span', { class: 'thumbnail', 'aria-hidden': 'true' });
     // Asked for when the tile is in the document: those that never are cost nothing.
-    if (!error) queueMicrotask(() => picture.append(this.#thumbnails.of(file)));
+    if (!error) queueMicrotask(() => picture.append(this.#thumbnails.of(source)));
     return h('li', null,
-      h('button', { type: 'button', class: 'tile', 'data-index': index, 'data-verdict': error ? 'error' : (result?.verdict ?? 'none'), title: file.name, click: () => emit(this, 'nac-open', entry) },
+      h('button', { type: 'button', class: 'tile', 'data-index': index, 'data-verdict': error ? 'error' : (result?.verdict ?? 'none'), title: name, click: () => emit(this, 'nac-open', entry) },
         picture,
-        h('span', { class: 'tile-name' }, name), h('span', { class: 'visually-hidden' }, `: ${words}, `),
+        h('span', { class: 'tile-name' }, shortName(source)), h('span', { class: 'visually-hidden' }, `: ${words}, `),
         h('span', { class: 'tile-verdict number' }, error ? 'unreadable' : shortP(result?.pValue)),
         result && h('span', { class: 'hint' }, `${result.label} ${percent(result.probability)}`)));
   }
+}
+
+/** Of a tile its number: the sheet's name is the same for all. @param {import('../intake/pictures.js').Picture} picture */
+function shortName({ name, file, tile }) {
+  return tile ? `${tile.index} of ${file.name}` : name.split('/').at(-1);
 }
 
 customElements.define('nac-grid', Grid);

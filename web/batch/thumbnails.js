@@ -1,28 +1,37 @@
 // @ts-check
-/** Small pictures of files, made when they come into view. A bounded number is kept, whatever the size or number of files. */
+/** Small pictures, made when they come into view. A bounded number is kept, whatever the size or number of files. */
+import { toFile } from '../intake/pictures.js';
+
+/** @typedef {import('../intake/pictures.js').Picture} Picture */
 
 const SIDE = 128;
 const KEPT = 240;
 const AT_ONCE = 2;
 
 export class Thumbnails {
-  /** The longest unused first. @type {Map<File, ImageBitmap>} */
+  /** The longest unused first. @type {Map<Picture, ImageBitmap>} */
   #kept = new Map();
-  /** @type {{ file: File, canvas: HTMLCanvasElement }[]} */
+  /** @type {{ picture: Picture, canvas: HTMLCanvasElement }[]} */
   #waiting = [];
   #running = 0;
+  #decode;
+
+  /** @param {import('../intake/pictures.js').Decode} decode of sheets */
+  constructor(decode) {
+    this.#decode = decode;
+  }
 
   /**
-   * A canvas that shows the file as soon as it is decoded.
-   * @param {File} file
+   * A canvas that shows the picture as soon as it is decoded.
+   * @param {Picture} picture
    */
-  of(file) {
+  of(picture) {
     const canvas = document.createElement('canvas');
     canvas.width = canvas.height = SIDE;
-    const kept = this.#kept.get(file);
-    if (kept) this.#draw(canvas, file, kept);
+    const kept = this.#kept.get(picture);
+    if (kept) this.#draw(canvas, picture, kept);
     else {
-      this.#waiting.push({ file, canvas });
+      this.#waiting.push({ picture, canvas });
       // Later: until this returns nobody can have put it into the document.
       queueMicrotask(() => this.#next());
     }
@@ -45,8 +54,8 @@ export class Thumbnails {
     if (!job.canvas.isConnected) return this.#next();
     ++this.#running;
     try {
-      const bitmap = await shrink(job.file);
-      this.#draw(job.canvas, job.file, bitmap);
+      const bitmap = await shrink(await toFile(job.picture, this.#decode));
+      this.#draw(job.canvas, job.picture, bitmap);
     } catch {
       // It could be scored and yet not shown (a decoder less): the tile stays empty.
     } finally {
@@ -55,10 +64,10 @@ export class Thumbnails {
     }
   }
 
-  /** @param {HTMLCanvasElement} canvas @param {File} file @param {ImageBitmap} bitmap */
-  #draw(canvas, file, bitmap) {
-    this.#kept.delete(file);
-    this.#kept.set(file, bitmap);
+  /** @param {HTMLCanvasElement} canvas @param {Picture} picture @param {ImageBitmap} bitmap */
+  #draw(canvas, picture, bitmap) {
+    this.#kept.delete(picture);
+    this.#kept.set(picture, bitmap);
     for (const [oldest, old] of this.#kept) {
       if (this.#kept.size <= KEPT) break;
       old.close();

@@ -81,6 +81,7 @@ export async function writeSingle(dist) {
     .replace(/(http-equiv="Content-Security-Policy" content=")[^"]*/, `$1${policy}`)
     .replace(/ *<link rel="stylesheet" href="[^"]+">\n/g, '')
     .replace(/ *<script type="module" src="[^"]+"><\/script>\n/g, '')
+    .replace(/ *(<!--.*-->|<link rel="preload" [^>]+>)\n/g, '') // it has all of it
     .replace(/ *<p class="hosted">.*<\/p>\n/g, '') // leads to pages that aren't in here
     .replace(/(<link rel="icon" href=")[^"]+/, `$1data:image/svg+xml;base64,${icon}`)
     .replace('</head>', () => `  <style>${style}</style>\n</head>`)

@@ -15,7 +15,8 @@ const BINS = 48;
 export function compareHistogram({ id, ood, threshold, label, ticks = (value) => value.toFixed(2) }) {
   const [low, high] = extent([id, ood, threshold === null ? [] : [threshold]]);
   const margin = (high - low || 1) * 0.03;
-  const [from, to] = [low - margin, high + margin];
+  // A share is never below 0, and its axis shouldn't be.
+  const [from, to] = [low >= 0 ? Math.max(0, low - margin) : low - margin, high + margin];
   const x = (/** @type {number} */ value) => SIDE + ((value - from) / (to - from)) * (WIDTH - 2 * SIDE);
   const step = (WIDTH - 2 * SIDE) / BINS;
   const bars = (/** @type {Float32Array} */ values, /** @type {string} */ name, /** @type {boolean} */ up) =>

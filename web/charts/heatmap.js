@@ -28,9 +28,7 @@ export function drawHeatMap(canvas, view, map) {
   const base = canvasOf(view.width, view.height, (data) => {
     for (let i = 0; i < view.width * view.height; ++i) {
       const [r, g, b] = view.pixels.subarray(3 * i, 3 * i + 3);
-      const grey = 0.299 * r + 0.587 * g + 0.114 * b;
-      // Under a heat map the picture is grey and subdued, so that a colour always means heat.
-      data.set(map ? [40 + 0.55 * grey, 40 + 0.55 * grey, 40 + 0.55 * grey, 255] : [r, g, b, 255], 4 * i);
+      data.set(map ? [...subdued(r, g, b), 255] : [r, g, b, 255], 4 * i);
     }
   });
   context.imageSmoothingEnabled = false;
@@ -47,8 +45,11 @@ export function drawHeatMap(canvas, view, map) {
   context.drawImage(heat, 0, 0, canvas.width, canvas.height);
 }
 
-/** From nothing over red and orange to light yellow. @param {number} value 0..1 */
-function hot(value) {
+/** Under a heat map the picture is grey and quiet, so that a colour always means heat. @param {number} r @param {number} g @param {number} b */
+export const subdued = (r, g, b) => new Array(3).fill(40 + 0.55 * (0.299 * r + 0.587 * g + 0.114 * b));
+
+/** From nothing over red and orange to light yellow, as [r, g, b, a]. @param {number} value 0..1 */
+export function hot(value) {
   const stops = [[120, 20, 60, 0], [180, 40, 60, 50], [240, 120, 40, 150], [255, 235, 130, 235]];
   const place = Math.min(value, 0.9999) * (stops.length - 1);
   const i = Math.floor(place);

@@ -3,13 +3,13 @@
 import { scoreAxis } from '../charts/axis.js';
 import { drawHeatMap } from '../charts/heatmap.js';
 import { h, replace, s } from '../dom.js';
+import { Downloads } from '../downloads.js';
 import { disagreement, explainError, megabytes, percent, shortP, spokenVerdict, verdictSentence, verdictTitle } from '../words.js';
 import { styles } from './styles.js';
 
 /** @typedef {import('../../wasm/js/result.js').Result} Result */
 /** @typedef {{ name: string, blob: Blob | null, result?: Result, error?: any }} Shown an image, and what became of it */
 
-const STAGES = ['wasm', 'model', 'profile'];
 const THUMBS = 200; // more than that are a gallery, and a page's business
 
 export class View {
@@ -24,8 +24,7 @@ export class View {
   #urls = [];
   /** Of the heat map; stays from image to image. "": the picture. */
   #layer = '';
-  /** @type {Map<string, { loaded: number, total: number | null }>} */
-  #loaded = new Map();
+  #downloads = new Downloads();
   #choose;
   #open;
 
@@ -52,19 +51,16 @@ export class View {
   }
 
   /** Of the engine. @param {{ stage: string, loaded: number, total: number | null }} progress */
-  loading({ stage, loaded, total }) {
-    this.#loaded.set(stage, { loaded, total });
-    const known = [...this.#loaded.values()];
-    const sum = known.reduce((bytes, one) => bytes + one.loaded, 0);
-    const all = known.reduce((bytes, one) => bytes + (one.total ?? one.loaded), 0);
-    const fraction = all > 0 && known.length === STAGES.length ? sum / all : 0;
-    this.#hint.textContent = fraction === 1 ? 'Starting…' : `Loading the model: ${megabytes(sum)}`;
-    this.busy(fraction === 1 ? 0 : fraction);
+  loading(progress) {
+    this.#downloads.add(progress);
+    const { loaded, total, complete } = this.#downloads;
+    this.#hint.textContent = complete ? 'Starting…' : `Loading the model: ${megabytes(loaded)}`;
+    this.busy(total === null || complete ? 0 : loaded / total);
   }
 
   /** @param {string} text under the button */
   ready(text) {
-    this.#loaded.clear();
+    this.#downloads.clear();
     this.#hint.textContent = text;
     this.busy(null);
   }

@@ -1,53 +1,49 @@
 // @ts-check
 /** What the engine is doing: downloading, compiling, ready. */
 import { emit, h } from '../dom.js';
+import { Downloads } from '../downloads.js';
 import { megabytes } from '../words.js';
 
-const STAGES = /** @type {const} */ (['wasm', 'model', 'profile']);
-
 export class EngineState extends HTMLElement {
-  /** @type {Record<string, { loaded: number, total: number | null }>} */
-  #seen = {};
+  #downloads = new Downloads();
+  #words = h('span', null, 'Starting');
+  #bar = h('progress', { max: 1, 'aria-label': 'Loading the model' });
 
   connectedCallback() {
-    this.#show('Starting', 0);
+    this.#show('loading', this.#words, this.#bar);
   }
 
-  /** @param {{ stage: string, loaded: number, total: number | null }} progress */
-  progress({ stage, loaded, total }) {
-    this.#seen[stage] = { loaded, total };
-    const known = STAGES.map((name) => this.#seen[name]).filter(Boolean);
-    const sum = known.reduce((bytes, one) => bytes + one.loaded, 0);
-    const all = known.reduce((bytes, one) => bytes + (one.total ?? one.loaded), 0);
-    const done = known.length === STAGES.length && sum >= all;
-    this.#show(done ? 'Compiling' : `Downloading ${megabytes(sum)} of ${megabytes(all)}`, all > 0 ? sum / all : 0);
+  /** @param {import('../../wasm/js/detector.js').Progress} progress */
+  progress(progress) {
+    if (this.dataset.state !== 'loading') this.#show('loading', this.#words, this.#bar);
+    const downloads = this.#downloads;
+    downloads.add(progress);
+    const { loaded, total, complete } = downloads;
+    this.#words.textContent = complete ? `${megabytes(loaded)} are here: starting` : `Downloading ${total === null ? megabytes(loaded) : `${(loaded / 1e6).toFixed(1)} of ${megabytes(total)}`}`;
+    // Without a value the bar says that nobody knows how much is left.
+    if (total === null || complete) this.#bar.removeAttribute('value');
+    else this.#bar.value = loaded / total;
   }
 
   /** @param {import('./detector.js').Loaded} loaded @param {number | null} milliseconds null where it was ready before */
   ready({ detector: { info }, name, source }, milliseconds) {
-    this.#seen = {};
-    this.dataset.state = 'ready';
+    this.#downloads.clear();
     const layers = info.profile.layers.length;
     const own = !(source.model instanceof URL && source.profile instanceof URL);
-    this.replaceChildren(
-      h('p', { class: 'engine-name' }, h('span', { class: 'dot', 'aria-hidden': 'true' }), name),
+    this.#show('ready', name,
       h('p', { class: 'hint' }, `${milliseconds === null ? 'ready' : `ready in ${(milliseconds / 1000).toFixed(1)} s`} · ${layers} ${layers === 1 ? 'layer' : 'layers'} tapped · profile of ${info.profile.images.toLocaleString('en')} images · WebAssembly ${info.variant === 'relaxed' ? 'relaxed SIMD' : 'SIMD'}`,
-        own && [' · ', h('button', { type: 'button', class: 'link', click: () => emit(this, 'nac-bundled') }, 'back to the bundled one')]),
-    );
+        own && [' · ', h('button', { type: 'button', class: 'link', click: () => emit(this, 'nac-bundled') }, 'back to the bundled one')]));
   }
 
   failed() {
-    this.dataset.state = 'failed';
-    this.replaceChildren(h('p', { class: 'engine-name' }, h('span', { class: 'dot', 'aria-hidden': 'true' }), 'Not running'));
+    this.#downloads.clear();
+    this.#show('failed', 'Not running');
   }
 
-  /** @param {string} text @param {number} fraction */
-  #show(text, fraction) {
-    this.dataset.state = 'loading';
-    this.replaceChildren(
-      h('p', { class: 'engine-name' }, h('span', { class: 'dot', 'aria-hidden': 'true' }), text),
-      h('progress', { max: 1, value: fraction, 'aria-label': 'Loading the model' }),
-    );
+  /** @param {'loading' | 'ready' | 'failed'} state @param {any} title @param {...any} below */
+  #show(state, title, ...below) {
+    this.dataset.state = state;
+    this.replaceChildren(h('p', { class: 'engine-name' }, h('span', { class: 'dot', 'aria-hidden': 'true' }), title), ...below);
   }
 }
 

@@ -6,7 +6,8 @@ import { compareHistogram } from '../charts/compare.js';
 import { rocChart } from '../charts/roc.js';
 import { announce, h, replace } from '../dom.js';
 import { download, saveChart, toJson } from '../export.js';
-import { pathOf, toPicture } from '../intake/inputs.js';
+import { pathOf } from '../intake/paths.js';
+import { toImage, toPictures } from '../intake/pictures.js';
 import { METHODS, percent } from '../words.js';
 
 /** @typedef {import('../../wasm/js/evaluate.js').ScoredSet & { path: string, failed: number }} Scored */
@@ -46,15 +47,15 @@ export class Evaluation extends HTMLElement {
   async #score(set, folder, files) {
     const control = new AbortController();
     this.#sets[set] = null;
-    folder.begin(files.length, { cancel: () => control.abort() });
+    const pictures = await toPictures(files);
+    folder.begin(pictures.length, { cancel: () => control.abort() });
     try {
       const loaded = await this.detector();
       // Scores of two detectors cannot be compared.
       if (this.#by && this.#by.detector !== loaded.detector) this.#sets = { id: null, ood: null };
       this.#by = loaded;
       let [done, failed] = [0, 0];
-      const images = files.map(toPicture).map(({ file, name, group }) => ({ name, group, load: async () => new Uint8Array(await file.arrayBuffer()) }));
-      const scored = await scoreSet(loaded.detector, images, { dropSeen: true, signal: control.signal, onProgress: () => folder.progress(++done), onError: () => ++failed });
+      const scored = await scoreSet(loaded.detector, pictures.map(toImage), { dropSeen: true, signal: control.signal, onProgress: () => folder.progress(++done), onError: () => ++failed });
       folder.end(said(scored, failed));
       if (scored.images > 0) this.#sets[set] = { ...scored, failed, path: pathOf(files[0]).split('/')[0] };
       await this.#compare();

@@ -46,7 +46,7 @@ export class Drop extends HTMLElement {
       const file = await takePicture();
       if (file) emit(this, 'nac-files', { files: [file] });
     } catch (error) {
-      emit(this, 'nac-failed', { error });
+      emit(this, 'nac-failed', { error, subject: 'camera' });
     }
   }
 

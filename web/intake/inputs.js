@@ -1,17 +1,6 @@
 // @ts-check
 /** Files, however they come in: drop, paste, picker. All roads end in a list of Files. */
-
-/** Of files that were dropped in a folder, which only a picker writes into the file. @type {WeakMap<File, string>} */
-const paths = new WeakMap();
-
-/** Below the folder that was given, where there was one. @param {File} file */
-export const pathOf = (file) => file.webkitRelativePath || paths.get(file) || file.name;
-
-/** A picture with its class, which is the folder it lies in below the one that was given. @param {File} file */
-export function toPicture(file) {
-  const folders = pathOf(file).split('/').slice(1, -1);
-  return { file, name: pathOf(file), group: folders[0] };
-}
+import { pathOf, setPath } from './paths.js';
 
 const IMAGE = /\.(png|jpe?g|webp|avif|gif|bmp)$/i;
 
@@ -49,7 +38,7 @@ async function walk(folder) {
       if (entry.isDirectory) files.push(...(await walk(entry)));
       else if (IMAGE.test(entry.name)) {
         const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
-        paths.set(file, entry.fullPath.replace(/^\//, ''));
+        setPath(file, entry.fullPath.replace(/^\//, ''));
         files.push(file);
       }
     }

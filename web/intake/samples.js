@@ -1,5 +1,6 @@
 // @ts-check
 /** The bundled samples, to try. */
+import { NacError } from '../../wasm/js/error.js';
 import { emit, h } from '../dom.js';
 import { locate } from '../locate.js';
 import { SETS } from './sample-list.js';
@@ -37,12 +38,12 @@ export class Samples extends HTMLElement {
     try {
       const files = await Promise.all(paths.map(async (path) => {
         const response = await fetch(locateSample(path));
-        if (!response.ok) throw new Error(`${path}: the server answers ${response.status}`);
+        if (!response.ok) throw new NacError('NOT_FOUND', `${path}: the server answers ${response.status}`);
         return new File([await response.blob()], path, { type: 'image/png' });
       }));
       emit(this, 'nac-files', { files });
     } catch (error) {
-      emit(this, 'nac-failed', { error });
+      emit(this, 'nac-failed', { error, subject: 'model' });
     }
   }
 

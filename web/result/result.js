@@ -1,7 +1,7 @@
 // @ts-check
 /** One image: verdict, place among the familiar ones, and why. Shows errors in the same place. */
 import { h, replace } from '../dom.js';
-import { download, saveCanvas, saveChart, toCsv, toJson, toNeuronCsv } from '../export.js';
+import { download, saveCanvas, saveChart, toCsv, toHistogramCsv, toJson, toNeuronCsv } from '../export.js';
 import { Lab } from '../lab/lab.js';
 import { errorCard } from './error.js';
 import { layers } from './layers.js';
@@ -38,10 +38,10 @@ export class ResultView extends HTMLElement {
       neurons(result, detector),
       this.#lab.element,
       times(result),
-      this.#exports(result, file));
+      this.#exports(result, file, detector));
   }
 
-  /** @param {any} error @param {{ file?: string, subject?: 'image' | 'model', retry?: { text: string, act: () => void }, back?: () => void }} [about] */
+  /** @param {any} error @param {{ file?: string, subject?: import('../words.js').Subject, retry?: { text: string, act: () => void }, back?: () => void }} [about] */
   showError(error, { back, ...about } = {}) {
     this.#lab?.close();
     this.dataset.verdict = 'error';
@@ -55,8 +55,8 @@ export class ResultView extends HTMLElement {
     if (this.childElementCount === 0) this.append(h('article', { class: 'card placeholder' }, h('p', { class: 'hint' }, name)));
   }
 
-  /** @param {Result} result @param {File} file */
-  #exports(result, file) {
+  /** @param {Result} result @param {File} file @param {import('../engine/detector.js').Detector} detector */
+  #exports(result, file, detector) {
     const stem = file.name.split('/').at(-1)?.replace(/\.\w+$/, '') ?? 'image';
     const button = (/** @type {string} */ text, /** @type {() => void} */ act) => h('button', { type: 'button', click: act }, text);
     const seen = () => /** @type {HTMLCanvasElement} */ (this.querySelector('.frame canvas'));
@@ -66,6 +66,7 @@ export class ResultView extends HTMLElement {
         button('Result (JSON)', () => download(`${stem}.nac.json`, toJson(result))),
         button('Result (CSV)', () => download(`${stem}.nac.csv`, toCsv([result]))),
         button('Neurons (CSV)', () => download(`${stem}.neurons.csv`, toNeuronCsv(result))),
+        button('Histograms (CSV)', async () => download(`${stem}.histograms.csv`, await toHistogramCsv(result, detector))),
         button('Picture (PNG)', () => saveCanvas(`${stem}.${this.#view.layer < 0 ? 'seen' : result.layers[this.#view.layer].name}.png`, seen())),
         button('Score chart (PNG)', () => saveChart(`${stem}.score.png`, /** @type {SVGSVGElement} */ (this.querySelector('.axis-figure svg'))))));
   }

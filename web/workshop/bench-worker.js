@@ -13,8 +13,9 @@ import { openWorkbench } from '../../wasm/js/index.js';
 import { defaultPreset, inspect } from '../../wasm/js/inspect.js';
 import { holdOut } from '../../wasm/js/subset.js';
 import { KIND_NAMES } from '../../wasm/js/synthetic.js';
+import { toImage } from '../intake/pictures.js';
 
-/** @typedef {{ file: File, name: string, group?: string }} Picture */
+/** @typedef {import('../intake/pictures.js').Picture} Picture */
 
 /** @type {import('../../wasm/js/index.js').Workbench | undefined} */
 let bench;
@@ -50,7 +51,7 @@ const calls = {
   async outliers({ pictures }, task) {
     opened().clear('ood');
     if (pictures) await opened().collect('ood', task.each(pictures), task.options);
-    else await opened().collectSynthetic(held.map(lazy), Math.ceil(held.length / KIND_NAMES.length), task.options);
+    else await opened().collectSynthetic(held.map(toImage), Math.ceil(held.length / KIND_NAMES.length), task.options);
     return opened().counts;
   },
   defaults: () => opened().defaults(),
@@ -83,13 +84,10 @@ class Task {
     for (const picture of pictures) {
       await this.#entry.gate;
       this.#entry.control.signal.throwIfAborted();
-      yield lazy(picture);
+      yield toImage(picture);
     }
   }
 }
-
-/** @param {Picture} picture */
-const lazy = ({ file, name, group }) => ({ name, group, load: async () => new Uint8Array(await file.arrayBuffer()) });
 
 function opened() {
   if (!bench) throw new Error('no model has been opened');

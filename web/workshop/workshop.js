@@ -4,7 +4,8 @@ import '../intake/folder.js';
 import './tuning.js';
 import { announce, emit, h, replace } from '../dom.js';
 import { download } from '../export.js';
-import { pathOf, toPicture } from '../intake/inputs.js';
+import { pathOf } from '../intake/paths.js';
+import { toPictures } from '../intake/pictures.js';
 import { locate } from '../locate.js';
 import { errorCard } from '../result/error.js';
 import { Bench } from './bench.js';
@@ -94,7 +95,7 @@ export class Workshop extends HTMLElement {
 
   /** @param {File[]} files */
   async #collect(files) {
-    const pictures = files.map(toPicture);
+    const pictures = await toPictures(files);
     const fraction = Number(this.#fraction.value) / 100;
     this.#reach(2);
     const done = await this.#run(this.#folder, pictures.length, async (onProgress) => {
@@ -115,7 +116,7 @@ export class Workshop extends HTMLElement {
 
   /** @param {File[] | null} files null: made of the held-out images */
   async #collectOutliers(files) {
-    const pictures = files?.map(toPicture);
+    const pictures = files ? await toPictures(files) : undefined;
     const done = await this.#run(this.#outliers, pictures?.length ?? this.#counts.held, async (onProgress) => this.#open.start('outliers', { pictures }, onProgress));
     if (!done) return;
     this.#outliers.say(`${done.ood.toLocaleString('en')} outliers${files ? ` from ${pathOf(files[0]).split('/')[0]}` : ', made of held-out images'}.${done.unread}`);
