@@ -2,6 +2,9 @@
 /** New object or bad camera? The picture made worse step by step, and the score as it moves. */
 import { scoreAxis } from '../charts/axis.js';
 import { h } from '../dom.js';
+import { download } from '../export.js';
+import { encodePng } from '../intake/png.js';
+import { Latest } from '../latest.js';
 import { shortP } from '../words.js';
 import { NEUTRAL } from './degrade.js';
 
@@ -24,9 +27,11 @@ export class Lab {
   #note = h('p', { class: 'hint' });
   /** @type {Worker | null} */
   #worker = null;
-  /** Until the picture is there. */
-  #busy = true;
-  #again = false;
+  #effect = new Latest(() => this.#score(), (message) => (this.#words.textContent = message));
+  /** The picture is there. */
+  #ready = false;
+  /** As it was scored last. @type {{ picture: import('./degrade.js').Picture, jpeg?: Blob } | null} */
+  #changed = null;
   /** @type {Map<string, { slider: HTMLInputElement, output: HTMLElement }>} */
   #controls = new Map();
   #about;
@@ -45,7 +50,8 @@ export class Lab {
       h('p', { class: 'hint' }, 'Make a picture worse and see how far its score moves: where a little blur or noise is enough to cross the threshold, “out” may mean a bad camera instead of a new object.'),
       h('div', { class: 'lab-parts' },
         h('div', { class: 'frame' }, this.#canvas),
-        h('div', { class: 'lab-controls' }, controls, h('button', { type: 'button', click: () => this.#reset() }, 'As it was'))),
+        h('div', { class: 'lab-controls' }, controls, h('p', { class: 'row start' },
+          h('button', { type: 'button', click: () => this.#reset() }, 'As it was'), h('button', { type: 'button', click: () => this.#save() }, 'Save this picture')))),
       this.#axis, this.#words, this.#note);
     this.#show(about.result);
     // Most visitors look at the verdict and go on: until it comes into view, the lab costs nothing.
@@ -69,9 +75,11 @@ export class Lab {
     this.#worker = new Worker(new URL('./degrade-worker.js', import.meta.url), { type: 'module' });
     const { factor } = await this.#ask({ picture });
     if (factor > 1) this.#note.textContent = `The sliders work on a copy of 1/${factor} of the size, which can score a little differently itself.`;
-    this.#draw((await this.#ask({ settings: { ...NEUTRAL } })).bitmap);
-    this.#busy = false;
-    if (this.#again) this.#update();
+    const { bitmap, ...changed } = await this.#ask({ settings: { ...NEUTRAL } });
+    this.#changed = changed;
+    this.#draw(bitmap);
+    this.#ready = true;
+    if (SLIDERS.some(({ key }) => this.#settings[key] !== NEUTRAL[key])) this.#effect.changed();
   }
 
   /** One question at a time. @param {any} message @returns {Promise<any>} */
@@ -89,7 +97,7 @@ export class Lab {
     const { slider, output } = /** @type {any} */ (this.#controls.get(key));
     output.textContent = words;
     slider.setAttribute('aria-valuetext', words);
-    this.#update();
+    if (this.#ready) this.#effect.changed();
   }
 
   #reset() {
@@ -99,25 +107,18 @@ export class Lab {
     }
   }
 
-  /** Scores the last of all positions; those in between are skipped while one is scored. */
-  async #update() {
-    if (this.#busy) {
-      this.#again = true;
-      return;
-    }
-    this.#busy = true;
-    try {
-      do {
-        this.#again = false;
-        const { picture, jpeg, bitmap } = await this.#ask({ settings: { ...this.#settings } });
-        this.#draw(bitmap);
-        this.#show(await this.#about.detector.score(jpeg ?? picture));
-      } while (this.#again);
-    } catch (error) {
-      this.#words.textContent = String(/** @type {any} */ (error)?.message ?? error);
-    } finally {
-      this.#busy = false;
-    }
+  async #score() {
+    const { picture, jpeg, bitmap } = await this.#ask({ settings: { ...this.#settings } });
+    this.#changed = { picture, jpeg };
+    this.#draw(bitmap);
+    this.#show(await this.#about.detector.score(jpeg ?? picture));
+  }
+
+  /** The pixels, or the JPEG, that the score is of. */
+  async #save() {
+    if (!this.#changed) return;
+    const { picture, jpeg } = this.#changed;
+    download(`changed.${jpeg ? 'jpg' : 'png'}`, jpeg ?? (await encodePng(picture)));
   }
 
   /** @param {ImageBitmap} bitmap */

@@ -2,6 +2,7 @@
 /** Settings of every layer, with their effect as they move: on states that are kept, so that no network runs. */
 import { compareHistogram } from '../charts/compare.js';
 import { emit, h, replace } from '../dom.js';
+import { Latest } from '../latest.js';
 import { percent } from '../words.js';
 
 /** @typedef {import('../../wasm/js/workbench.js').Settings} Settings */
@@ -24,8 +25,7 @@ export class Tuning extends HTMLElement {
   #rows = h('tbody');
   #chart = h('div', { class: 'compare-place' });
   #figures = h('p', { class: 'lead number figures', role: 'status' });
-  #busy = false;
-  #again = false;
+  #effect = new Latest(async () => this.#show(await this.measure(this.settings, this.falseAlarm)), (message) => (this.#figures.textContent = message));
   /** @type {(settings: Settings, falseAlarm: number) => Promise<any>} */
   measure = async () => null;
   #alarm = h('input', { type: 'range', id: 'alarm', min: 1, max: 20, value: 5, input: () => { this.falseAlarm = Number(this.#alarm.value) / 100; this.#moved(); } });
@@ -107,24 +107,9 @@ export class Tuning extends HTMLElement {
     return h('div', { class: 'slider' }, slider, words);
   }
 
-  /** Measures the last of all positions; those in between are skipped while one is measured. */
-  async #moved() {
+  #moved() {
     this.#alarmWords.textContent = percent(this.falseAlarm);
-    if (this.#busy) {
-      this.#again = true;
-      return;
-    }
-    this.#busy = true;
-    try {
-      do {
-        this.#again = false;
-        this.#show(await this.measure(this.settings, this.falseAlarm));
-      } while (this.#again);
-    } catch (error) {
-      this.#figures.textContent = String(/** @type {any} */ (error)?.message ?? error);
-    } finally {
-      this.#busy = false;
-    }
+    this.#effect.changed();
   }
 
   /** @param {any} measured */
@@ -134,9 +119,11 @@ export class Tuning extends HTMLElement {
     const caught = (/** @type {Float32Array} */ scores) => scores.reduce((count, score) => count + (score < threshold ? 1 : 0), 0) / scores.length;
     const parts = [];
     if (metrics) parts.push(`AUROC ${(100 * metrics.auroc).toFixed(1)} (energy ${(100 * energy.auroc).toFixed(1)})`, `FPR95 ${(100 * metrics.fpr95).toFixed(1)}`);
-    if (threshold !== null && id.length > 0) parts.push(`flags ${percent(caught(id))} of familiar images${ood.length > 0 ? ` and ${percent(caught(ood))} of outliers` : ''}`);
+    // With too few held-out images no score is rare enough: the threshold is 0, and nothing is ever flagged.
+    if (threshold === 0) parts.push(`too few held-out images for a threshold at ${percent(this.falseAlarm)}: ${2 * (Math.ceil(1 / this.falseAlarm) - 1)} are needed`);
+    else if (threshold !== null && id.length > 0) parts.push(`flags ${percent(caught(id))} of familiar images${ood.length > 0 ? ` and ${percent(caught(ood))} of outliers` : ''}`);
     this.#figures.textContent = parts.join(' · ') || 'No held-out image to measure with.';
-    this.#chart.replaceChildren(compareHistogram({ id, ood, threshold, label: this.#figures.textContent ?? '' }));
+    this.#chart.replaceChildren(compareHistogram({ id, ood, threshold: threshold || null, label: this.#figures.textContent ?? '' }));
     emit(this, 'nac-measured', measured);
   }
 }
