@@ -1,11 +1,11 @@
 // New object or bad camera: the pictures in Node, the sliders in a real Chromium.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import test, { after, before } from 'node:test';
+import test from 'node:test';
 import { PNG } from 'pngjs';
 import { NEUTRAL, degrade, shrink, toRgb } from '../../web/lab/degrade.js';
 import { noise } from '../node/helpers/scene.js';
-import { clean, launch, openPage, sample, scoreInNode, serve, settled } from './helpers/browser.js';
+import { clean, pageUnderTest, sample, scoreInNode } from './helpers/browser.js';
 
 const picture = (side = 24) => ({ pixels: noise(5, side), width: side, height: side });
 const mean = (pixels) => pixels.reduce((sum, level) => sum + level, 0) / pixels.length;
@@ -58,19 +58,11 @@ test('a large picture becomes the mean of its blocks; a small one stays', () => 
   assert.deepEqual([wide.width, wide.height], [1000, 1]);
 });
 
-let browser, server;
-before(async () => {
-  [browser, server] = await Promise.all([launch(), serve()]);
-});
-after(async () => {
-  await browser?.close();
-  server?.close();
-});
+const { open } = pageUnderTest();
 
 test('the score moves with the slider, to what Node says of the same pixels, and back', async () => {
-  const opened = await openPage(browser, `${server.address}?variant=simd`);
+  const opened = await open();
   const { page } = opened;
-  await settled(page);
   const name = 'cifar10/ship.png';
   const { data, width, height } = PNG.sync.read(readFileSync(sample(name)));
   const score = async (settings) => (await scoreInNode(degrade(toRgb({ pixels: data, width, height }), { ...NEUTRAL, ...settings }))).score.toFixed(3);
@@ -80,7 +72,12 @@ test('the score moves with the slider, to what Node says of the same pixels, and
   await page.waitForSelector(`.lab .lead:has-text("${before} → ${await score({ blur: 4 })}")`, { timeout: 60_000 });
   await page.locator('#lab-noise').fill('25');
   await page.waitForSelector(`.lab .lead:has-text("${before} → ${await score({ blur: 4, noise: 25 })}")`, { timeout: 60_000 });
+  await page.locator('#lab-brightness').fill('-1.5');
+  await page.waitForSelector(`.lab .lead:has-text("${before} → ${await score({ blur: 4, noise: 25, brightness: -1.5 })}")`, { timeout: 60_000 });
   assert.ok(await page.locator('.lab canvas').evaluate((canvas) => canvas.width) === 32);
+  const [download] = await Promise.all([page.waitForEvent('download'), page.click('text=Save this picture')]);
+  const kept = PNG.sync.read(readFileSync(await download.path()));
+  assert.deepEqual(toRgb({ pixels: kept.data, width: kept.width, height: kept.height }), degrade(toRgb({ pixels: data, width, height }), { ...NEUTRAL, blur: 4, noise: 25, brightness: -1.5 }));
   await page.click('text=As it was');
   await page.waitForSelector(`.lab .lead:has-text("As given: ${before}")`, { timeout: 60_000 });
   // JPEG goes through the engine's own decoder: it may move the score, but not by chance.

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
 import path from 'node:path';
+import { after, before } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 import { listen } from '../../../wasm/cli/serve.js';
@@ -71,6 +72,35 @@ export async function openPage(browser, address, options = {}) {
   return { page, faults, elsewhere };
 }
 
+/**
+ * For all tests of a file: one browser, and the built page on a server.
+ * @param {string[]} [flags] of the browser
+ */
+export function pageUnderTest(flags) {
+  const under = {
+    browser: /** @type {any} */ (null),
+    address: '',
+    /** The page, at this query and room. */
+    visit: (where = '', options = {}) => openPage(under.browser, `${under.address}${where}`, options),
+    /** The page, and its first result. */
+    open: async (options = {}) => {
+      const opened = await under.visit('?variant=simd', options);
+      await settled(opened.page);
+      return opened;
+    },
+  };
+  let server;
+  before(async () => {
+    [under.browser, server] = await Promise.all([launch(flags), serve()]);
+    under.address = server.address;
+  });
+  after(async () => {
+    await under.browser?.close();
+    server?.close();
+  });
+  return under;
+}
+
 /** The page has scored the image it was asked for, to the last detail. */
 export const settled = (page) => page.waitForSelector('.neurons svg', { timeout: 180_000 });
 
@@ -88,15 +118,23 @@ export async function saved(page, button) {
   return readFileSync(await download.path(), 'utf8');
 }
 
-/** The bundled detector's result in Node, by the binary that every browser runs. */
-export async function scoreInNode(bytes, options) {
-  const at = (name) => path.join(DIST, 'models', `cifar10-resnet18.${name}`);
-  const detector = await loadDetector({ model: readFileSync(at('onnx')), profile: readFileSync(at('safetensors')), variant: 'simd', workers: 0 });
-  try {
-    return await detector.score(bytes, options);
-  } finally {
-    detector.close();
-  }
+let inNode;
+/** The bundled detector in Node, by the binary that every browser runs; without a worker, so nobody need close it. */
+export function detectorInNode() {
+  const at = (name) => readFileSync(path.join(DIST, 'models', `cifar10-resnet18.${name}`));
+  return (inNode ??= loadDetector({ model: at('onnx'), profile: at('safetensors'), variant: 'simd', workers: 0 }));
+}
+
+/** Its result. */
+export const scoreInNode = async (image, options) => (await detectorInNode()).score(image, options);
+
+/** Drops a folder as a hand does, which no script in a page could. @param {string} selector where @param {string} folder */
+export async function dropFolder(page, selector, folder) {
+  await page.locator(selector).scrollIntoViewIfNeeded();
+  const { x, y, width, height } = await page.locator(selector).boundingBox();
+  const session = await page.context().newCDPSession(page);
+  const data = { items: [], files: [folder], dragOperationsMask: 1 };
+  for (const type of ['dragEnter', 'dragOver', 'drop']) await session.send('Input.dispatchDragEvent', { type, x: x + width / 2, y: y + height / 2, data });
 }
 
 /** Drops files on the page as a hand does. @param {string[]} paths */
