@@ -168,7 +168,7 @@ def bin_edges(m):
 
 
 def nac_scores(states, alphas):
-    """NAC-UE of the images behind the profile's, in nac-semantics' words: mean over layers of mean over neurons of Phi."""
+    """NAC-UE of the images behind the profile's: mean over layers of mean over neurons of Phi."""
     edges, layers = bin_edges(BINS), []
     for (z, g), alpha in zip(states.values(), alphas):
         x = np.float32(alpha) * (z.numpy().astype(np.float32) * g.numpy().astype(np.float32))

@@ -41,8 +41,9 @@ nac_status nac_graph_pool_taps(nac_graph *graph, nac_graph_tap *taps, int tap_co
  * soon as it is complete, so that its memory can be used again. Nothing in front of the earliest tap is differentiated. */
 nac_status nac_graph_append_gradients(nac_graph *graph, nac_graph_tap *taps, int tap_count, nac_error *error);
 
-/* The taps of "auto" (interfaces.md, "Tap names"), deepest first, from a lowered graph that is not yet fused; at most 4.
- * *count 0 when there is nothing that could be tapped. */
+/* The taps of "auto", deepest first, from a lowered graph that is not yet fused; at most 4: the classifier's input (the global pool, or the
+ * norm of the class token), then the last block's output at each resolution in front of it or, where a transformer has but one, the
+ * norms in front of the last blocks' MLPs. *count 0 when there is nothing that could be tapped. */
 enum { NAC_AUTO_TAPS = 4 };
 nac_status nac_graph_auto_taps(const nac_graph *graph, nac_graph_tap taps[NAC_AUTO_TAPS], int *count, nac_error *error);
 
