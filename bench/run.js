@@ -1,141 +1,61 @@
-// npm run bench -- [--rounds 10] [--out FOLDER] [resnet18 resnet50 mobilenet_v2]
+// npm run bench -- [--rounds 10] [--images 1000] [--only networks,detector,first-score,sizes] [--out FOLDER] [resnet18 resnet50 mobilenet_v2]
 //
-// A whole NAC score (forward, backward to the earliest of four taps, coverage) against onnxruntime-web's forward alone, and
-// with the backward written out as inference operators (bench/backward.py): same machine, same process, one thread, same
-// network and input, interleaved A B C A B C after a warm-up. Outputs are compared before anything is timed. Prints a table and writes results.json and results.csv.
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import os from 'node:os';
+// Every figure that is claimed, each part in a file of its own:
+//   networks.js     scores of torchvision's networks against onnxruntime-web (peers.js), and their memory
+//   detector.js     the bundled detector: images a second by workers, profiles, memory after many images (--images 10000)
+//   first-score.js  the first score from nothing in Chromium, stage by stage
+//   sizes           what is downloaded: the binaries raw and after brotli, the npm package
+// Prints tables and writes them, with the machine and the date, as results.json, results.md and a CSV file each. Absolute
+// times differ from machine to machine; ratios are of runs side by side. By hand: nodes.js (time and share of the peak
+// of every node), operators.c.
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { Engine } from '../wasm/js/engine.js';
-import { host } from '../wasm/js/host-node.js';
-import { exportModels, folder, installPeers, openOnnxRuntime } from './peers.js';
-
-const SIZE = 224;
-const WARM_UPS = 2;
+import zlib from 'node:zlib';
+import { measureDetector } from './detector.js';
+import { measureFirstScore } from './first-score.js';
+import { measureNetworks } from './networks.js';
+import { folder } from './peers.js';
+import { describeMachine, toMarkdown, writeReport } from './report.js';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { rounds: { type: 'string', default: '10' }, out: { type: 'string', default: path.join(folder, 'results') } },
+  options: {
+    rounds: { type: 'string', default: '10' },
+    images: { type: 'string', default: '1000' },
+    only: { type: 'string' },
+    out: { type: 'string', default: path.join(folder, 'results') },
+  },
 });
-const rounds = Math.max(8, Number(values.rounds));
-const names = positionals.length > 0 ? positionals : ['resnet18', 'resnet50', 'mobilenet_v2'];
+const options = {
+  rounds: Math.max(8, Number(values.rounds)),
+  images: Number(values.images),
+  names: positionals.length > 0 ? positionals : ['resnet18', 'resnet50', 'mobilenet_v2'],
+};
 
-/** A smooth picture with some noise, [1, 3, SIZE, SIZE], the same every time. */
-function makeInput() {
-  const nchw = new Float32Array(3 * SIZE * SIZE);
-  let seed = 12345;
-  for (let c = 0, i = 0; c < 3; c++)
-    for (let y = 0; y < SIZE; y++)
-      for (let x = 0; x < SIZE; x++, i++) {
-        seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
-        nchw[i] = Math.sin(x / (20 + 5 * c)) + Math.cos(y / (30 - 5 * c)) + (seed / 2 ** 32 - 0.5) * 0.2;
-      }
-  return nchw;
-}
-
-function toNhwc(nchw) {
-  const nhwc = new Float32Array(nchw.length);
-  const pixels = SIZE * SIZE;
-  for (let p = 0; p < pixels; p++) for (let c = 0; c < 3; c++) nhwc[3 * p + c] = nchw[c * pixels + p];
-  return nhwc;
-}
-
-/** One of our two binaries with a session and a profile of that network. */
-async function openOurs(variant, bytes, taps, nhwc) {
-  host.prepare(variant);
-  const module = await WebAssembly.compile(readFileSync(host.wasm(variant)));
-  const engine = await Engine.create(module);
-  const model = engine.openModel(bytes);
-  const session = engine.createSession(model, { batch: 1, height: SIZE, width: SIZE, taps: taps.map((name) => ({ name, pool: 'sum' })) });
-  model.close();
-  const profile = engine.createProfile(session.taps.map((tap) => ({ ...tap, alpha: 1, M: 50, O: 50 })));
-  const step = () => {
-    session.input(0).set(nhwc);
-    session.forward();
-  };
-  return {
-    session,
-    engine,
-    forward: step,
-    score: () => {
-      step();
-      session.backward();
-      return profile.scoreSession(session).scores[0];
-    },
-  };
-}
-
-/** |a - b| / |b|. A largest difference would be ruled by the few ReLU masks that a rounding error turns. */
-function relativeDifference(a, b) {
-  const norm = (list) => Math.sqrt(list.reduce((sum, value) => sum + value * value, 0));
-  return norm(Array.from(a, (value, i) => value - b[i])) / norm(Array.from(b));
-}
-
-const median = (times) => [...times].sort((a, b) => a - b)[times.length >> 1];
-
-async function measure(name, file) {
-  const bytes = readFileSync(file);
-  const nchw = makeInput();
-  const nhwc = toNhwc(nchw);
-  const taps = name.startsWith('resnet') ? ['avgpool', 'layer3', 'layer2', 'layer1'] : ['features.18', 'features.13', 'features.6', 'features.3'];
-  const relaxed = await openOurs('relaxed', bytes, taps, nhwc);
-  const simd = await openOurs('simd', bytes, taps, nhwc);
-  const dims = [1, 3, SIZE, SIZE];
-  const peer = await openOnnxRuntime(bytes, dims);
-  const peerBackward = await openOnnxRuntime(readFileSync(file.replace(/\.onnx$/, '.backward.onnx')), dims);
-
-  const expected = (await peer(nchw))[0];
-  const gradients = (await peerBackward(nchw)).slice(1);
-  for (const ours of [relaxed, simd]) {
-    ours.score();
-    const difference = relativeDifference(ours.session.logits(), expected);
-    if (!(difference < 1e-4)) throw new Error(`${name}: logits differ from onnxruntime-web's by ${difference} (relative)`);
-    for (const [i, tap] of taps.entries()) {
-      const off = relativeDifference(ours.session.g(i), gradients[i]);
-      if (!(off < 5e-2)) throw new Error(`${name}: the gradient at ${tap} differs from onnxruntime-web's by ${off} (relative)`);
-    }
-  }
-
-  const contestants = {
-    'onnxruntime-web forward': () => peer(nchw),
-    'onnxruntime-web with backward': () => peerBackward(nchw),
-    'nac score (relaxed)': () => relaxed.score(),
-    'nac score (simd)': () => simd.score(),
-    'nac forward (relaxed)': () => relaxed.forward(),
-    'nac forward (simd)': () => simd.forward(),
-  };
-  const times = Object.fromEntries(Object.keys(contestants).map((key) => [key, []]));
-  for (let round = -WARM_UPS; round < rounds; round++) {
-    for (const [key, run] of Object.entries(contestants)) {
-      const start = performance.now();
-      await run();
-      if (round >= 0) times[key].push(performance.now() - start);
-    }
-  }
-  const { macsForward, macsBackward } = relaxed.session.info;
-  const base = Math.min(...times['onnxruntime-web forward']);
-  return Object.entries(times).map(([what, list]) => {
-    const macs = /score|backward/.test(what) ? macsForward + macsBackward : macsForward;
-    const min = Math.min(...list);
-    return { model: name, what, min, median: median(list), ratio: min / base, gflops: (2 * macs) / min / 1e6 };
+/** @returns {import('./report.js').Table[]} */
+function measureSizes() {
+  const rows = ['nac-relaxed.wasm', 'nac-simd.wasm'].map((name) => {
+    const bytes = readFileSync(new URL(`../dist/${name}`, import.meta.url));
+    return [name, bytes.length, zlib.brotliCompressSync(bytes).length];
   });
+  const root = fileURLToPath(new URL('..', import.meta.url));
+  const packed = execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+  const [tarball] = JSON.parse(packed);
+  return [{ name: 'sizes', columns: ['file', 'bytes', 'after brotli; of the package, its tarball'], rows: [...rows, ['npm package', tarball.unpackedSize, tarball.size]] }];
 }
 
-installPeers();
-const files = exportModels(names);
-const rows = [];
-for (const [i, name] of names.entries()) {
-  for (const row of await measure(name, files[i])) {
-    rows.push(row);
-    const cells = [row.model.padEnd(14), row.what.padEnd(30), row.min.toFixed(1).padStart(8), row.median.toFixed(1).padStart(8), row.ratio.toFixed(2).padStart(6), row.gflops.toFixed(1).padStart(7)];
-    if (rows.length === 1) console.log(`${'model'.padEnd(14)} ${'what'.padEnd(30)}   min ms   median  ratio GFLOP/s`);
-    console.log(cells.join(' '));
+const PARTS = { networks: measureNetworks, detector: measureDetector, 'first-score': measureFirstScore, sizes: measureSizes };
+const wanted = values.only?.split(',') ?? Object.keys(PARTS);
+for (const name of wanted) if (!Object.hasOwn(PARTS, name)) throw new Error(`--only: there is no part "${name}": ${Object.keys(PARTS).join(', ')}`);
+
+const tables = [];
+for (const name of wanted)
+  for (const table of await PARTS[name](options)) {
+    tables.push(table);
+    console.log(`${table.name}\n\n${toMarkdown(table)}\n`);
   }
-}
-mkdirSync(values.out, { recursive: true });
-const machine = { cpu: os.cpus()[0].model, cores: os.cpus().length, node: process.version, date: new Date().toISOString().slice(0, 10), rounds };
-writeFileSync(path.join(values.out, 'results.json'), `${JSON.stringify({ schema: 'nac.bench/1', machine, rows }, null, 2)}\n`);
-const csv = ['model,what,min_ms,median_ms,ratio_to_onnxruntime_forward,gflops', ...rows.map((r) => [r.model, r.what, r.min, r.median, r.ratio, r.gflops].join(','))];
-writeFileSync(path.join(values.out, 'results.csv'), `${csv.join('\n')}\n`);
+writeReport(values.out, { ...describeMachine(), rounds: options.rounds }, tables);
 console.error(`written to ${path.relative(process.cwd(), values.out)}`);

@@ -116,6 +116,21 @@ export interface Result {
   explanation?: Explanation;
 }
 
+/** Of one pass: gflops counts a multiply-add as two operations; null where there is none. */
+export interface Time {
+  ms: number;
+  gflops: number | null;
+}
+/** `timings` in what `nac score --timings --json` prints: the shortest of `rounds`, layer by layer in the order of the forward pass. */
+export interface Timings {
+  variant: string;
+  rounds: number;
+  forward: Time;
+  backward: Time;
+  /** null: the pass does nothing there. */
+  layers: { name: string; op: string; forward: Time | null; backward: Time | null }[];
+}
+
 export interface Explanation {
   layers: {
     name: string;

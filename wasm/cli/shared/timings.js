@@ -11,8 +11,8 @@ const ROUNDS = 10;
 
 /**
  * @typedef {{ name: string, op: string, shape: number[], macs: number, pass: 'forward' | 'backward', ms: number }} NodeTime
- * @typedef {{ ms: number, gflops: number | null }} Time gflops counts a multiply-add as two; null where there is none
- * @typedef {{ name: string, op: string, forward: Time | null, backward: Time | null }} LayerTime
+ * @typedef {import('../../js/index.d.ts').Time} Time
+ * @typedef {import('../../js/index.d.ts').Timings} Timings
  */
 
 /**
@@ -51,7 +51,7 @@ export function sumTimes(nodes) {
 /**
  * Nodes of one name: a convolution, its gradient and the mask of its ReLU. In the order of the forward pass.
  * @param {NodeTime[]} nodes
- * @returns {LayerTime[]}
+ * @returns {Timings['layers']}
  */
 function groupByLayer(nodes) {
   /** @type {Map<string, NodeTime[]>} */
@@ -70,6 +70,7 @@ function groupByLayer(nodes) {
 /**
  * The layers of a model with a profile's taps, on the binary that scoring uses.
  * @param {{ model: string, profile: string, variant?: import('../../js/variants.js').Variant | 'auto' }} options
+ * @returns {Promise<Timings>}
  */
 export async function timeLayers({ model: modelFile, profile: profileFile, variant }) {
   const loaded = await loadModule(host, { variant });
@@ -86,7 +87,7 @@ export async function timeLayers({ model: modelFile, profile: profileFile, varia
   return { variant: loaded.variant, rounds: ROUNDS, forward, backward, layers: groupByLayer(nodes) };
 }
 
-/** @param {Awaited<ReturnType<typeof timeLayers>>} timings */
+/** @param {Timings} timings */
 export function timingsTable({ forward, backward, layers }) {
   const cells = (/** @type {Time | null} */ time) => [time ? time.ms.toFixed(2) : '-', time?.gflops ? time.gflops.toFixed(1) : '-'];
   /** @type {import('./terminal.js').Column[]} */

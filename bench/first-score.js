@@ -1,0 +1,84 @@
+// The first score from nothing in Chromium: binary, model and profile fetched from this machine, compiled, loaded, one image scored. Stage
+// by stage in the page's own thread, and as a program does it (loadDetector, with a worker, where stages overlap). Every round has a
+// browser context of its own, so nothing is cached.
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { launch, serve } from '../tests/browser/helpers/browser.js';
+
+const ROOT = path.resolve(fileURLToPath(import.meta.url), '../..');
+
+/** In the page. @returns {Promise<Record<string, number>>} milliseconds */
+async function stages() {
+  const variants = await import('/wasm/js/variants.js');
+  const { Engine } = await import('/wasm/js/engine.js');
+  const { Runner } = await import('/wasm/js/runner.js');
+  const variant = variants.chooseVariant('auto');
+  const load = async (file) => new Uint8Array(await (await fetch(file)).arrayBuffer());
+  const ms = {};
+  let last = performance.now();
+  const lap = (name) => {
+    const now = performance.now();
+    ms[name] = now - last;
+    last = now;
+  };
+  const binary = await load(`/dist/nac-${variant}.wasm`);
+  lap('fetch the binary');
+  const module = await WebAssembly.compile(binary);
+  lap('compile it');
+  const model = await load('/models/cifar10-resnet18.onnx');
+  lap('fetch the model');
+  const profile = await load('/models/cifar10-resnet18.safetensors');
+  lap('fetch the profile');
+  await crypto.subtle.digest('SHA-256', model);
+  lap('hash the model');
+  const engine = await Engine.create(module);
+  lap('start the engine');
+  const runner = new Runner(engine, { module, variant, model, profile });
+  lap('open model and profile, pack weights');
+  const bytes = await load('/models/samples/cifar10/cat.png');
+  last = performance.now();
+  await runner.run({ kind: 'score', image: { bytes } });
+  lap('first score');
+  await runner.run({ kind: 'score', image: { bytes } });
+  lap('second score');
+  return ms;
+}
+
+/** In the page. */
+async function whole() {
+  const start = performance.now();
+  const { loadDetector } = await import('/wasm/js/index.js');
+  const [detector, image] = await Promise.all([
+    loadDetector({ model: '/models/cifar10-resnet18.onnx', profile: '/models/cifar10-resnet18.safetensors', workers: 1 }),
+    fetch('/models/samples/cifar10/cat.png').then((response) => response.blob()),
+  ]);
+  await detector.score(image);
+  const ms = performance.now() - start;
+  detector.close();
+  return { 'from nothing to the first score (loadDetector)': ms };
+}
+
+/**
+ * @param {{ rounds: number }} options
+ * @returns {Promise<import('./report.js').Table[]>}
+ */
+export async function measureFirstScore({ rounds }) {
+  const server = await serve(ROOT);
+  const browser = await launch();
+  const times = new Map();
+  try {
+    for (let round = 0; round < rounds; round++)
+      for (const work of [stages, whole]) {
+        const context = await browser.newContext();
+        const page = await context.newPage();
+        await page.goto(`${server.address}README.md`); // any text of this origin
+        for (const [stage, ms] of Object.entries(await page.evaluate(work))) times.set(stage, [...(times.get(stage) ?? []), ms]);
+        await context.close();
+      }
+    const rows = [...times].map(([stage, list]) => [stage, Math.min(...list), [...list].sort((a, b) => a - b)[list.length >> 1]]);
+    return [{ name: 'first-score', columns: [`Chromium ${browser.version()}`, 'min ms', 'median ms'], rows }];
+  } finally {
+    await browser.close();
+    server.close();
+  }
+}
