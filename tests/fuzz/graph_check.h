@@ -4,7 +4,8 @@
  *      memory away too early.
  *   2. The XNNPACK backend in step with it: after each node the outputs are compared and the reference's is copied over the
  *      other's. So errors do not add up, and a rounding cannot throw a ReLU or a maximum to its other side.
- *   3. Exact networks: the XNNPACK backend by itself, and the reference with every tensor tapped, where nothing can be fused and
+ *   3. The gradient of every tap against finite differences (gradient_check.h).
+ *   4. Exact networks: the XNNPACK backend by itself, and the reference with every tensor tapped, where nothing can be fused and
  *      no memory used again. The forward passes must be the same bits. */
 #ifndef NAC_FUZZ_GRAPH_CHECK_H
 #define NAC_FUZZ_GRAPH_CHECK_H
@@ -12,6 +13,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "gradient_check.h"
 #include "graph/session.h"
 #include "random_graph.h"
 
@@ -20,6 +22,7 @@ typedef struct graph_check {
     char message[400]; /* what is wrong; empty: nothing */
     bool ran;          /* both passes were run and compared to the end */
     int nodes;
+    int gradients, derived; /* taps, and those whose gradient finite differences could tell */
 } graph_check;
 
 static inline bool complain(graph_check *c, const char *what, const char *node, const nac_error *error) {
@@ -145,7 +148,7 @@ static inline bool run_in_step(graph_check *c, nac_session *reference, nac_sessi
     return good;
 }
 
-/* ---- By themselves: exact networks --------------------------------------------------------------- */
+/* ---- By themselves ------------------------------------------------------------------------------- */
 
 static inline bool run_alone(graph_check *c, nac_session *session, const float *image) {
     nac_error error;
@@ -155,6 +158,26 @@ static inline bool run_alone(graph_check *c, nac_session *session, const float *
         return complain(c, "a run fails where node by node it did not", NULL, &error);
     return true;
 }
+
+/* ---- Gradients ----------------------------------------------------------------------------------- */
+
+static inline bool gradients_right(graph_check *c, nac_session *session, const float *image) {
+    /* Whole numbers meet the corners of rectifiers all the time, and on both sides of one slopes can be equal by chance. */
+    for (int tap = 0; tap < session->tap_count && !c->graph.exact; ++tap) {
+        double slopes[2];
+        if (!run_alone(c, session, image)) return false;
+        const gradient_verdict verdict = check_gradient(&c->graph, session, image, tap, slopes);
+        ++c->gradients;
+        c->derived += verdict != GRADIENT_UNKNOWN;
+        if (verdict != GRADIENT_WRONG) continue;
+        char text[80];
+        snprintf(text, sizeof text, "%s: the slope is %.4g, the gradient says %.4g", session->tap_names[tap], slopes[0], slopes[1]);
+        return complain(c, "a gradient is wrong", text, NULL);
+    }
+    return true;
+}
+
+/* ---- Exact networks ------------------------------------------------------------------------------ */
 
 /* Forward the same bits. Backward begins with a softmax, which is not exact: rounding, measured at the largest gradient of all. */
 static inline bool same_results(graph_check *c, const nac_session *a, const nac_session *b, const char *what) {
@@ -196,7 +219,7 @@ static inline void check_model(graph_check *c, const nac_model *model) {
 #endif
     if (c->message[0] == 0) {
         c->nodes = nac_session_node_count(reference);
-        c->ran = run_in_step(c, reference, fast, image);
+        c->ran = run_in_step(c, reference, fast, image) && gradients_right(c, reference, image);
     }
     if (c->ran && g->exact) {
         all = open_session(c, model, g->all, g->all_count, NAC_BACKEND_REFERENCE);
@@ -212,6 +235,7 @@ static inline void check_model(graph_check *c, const nac_model *model) {
 static inline bool graph_check_run(graph_check *c, const uint8_t *choices, size_t size) {
     c->message[0] = 0;
     c->ran = false;
+    c->gradients = c->derived = 0;
     if (!random_graph_make(&c->graph, choices, size)) return false;
     nac_error error;
     nac_model *model = NULL;

@@ -9,7 +9,7 @@ static graph_check check;
 
 static void test_random_networks(void) {
     uint64_t state = 20261125;
-    int made = 0, ran = 0;
+    int made = 0, ran = 0, gradients = 0, derived = 0;
     for (int n = 0; n < NETWORKS; ++n) {
         uint8_t choices[CHOICES];
         for (int i = 0; i < CHOICES; ++i) choices[i] = (uint8_t)(test_random(&state) >> 8);
@@ -18,9 +18,13 @@ static void test_random_networks(void) {
         ENSURE(check.message[0] == 0);
         ++made;
         ran += check.ran;
+        gradients += check.gradients;
+        derived += check.derived;
     }
+    printf("%d networks, %d gradients, %d of them against finite differences\n", ran, gradients, derived);
     /* Nearly all must have been compared to the end, or this says nothing. */
     ENSURE(made >= NETWORKS * 9 / 10 && ran >= made * 9 / 10);
+    ENSURE(derived >= gradients / 4); /* the rest stands at a corner, or drowns in rounding */
 }
 
 /* What was found and mended. A list of choices means something else when random_graph.h changes; then the networks above must find it. */
