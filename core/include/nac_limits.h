@@ -24,6 +24,9 @@
 
 /* ---- Models -------------------------------------------------------------------------------------- */
 
+#ifndef NAC_MAX_MODEL_BYTES /* of the ONNX file; protobuf has no larger ones; below 2^31 */
+#define NAC_MAX_MODEL_BYTES 0x7fffffff
+#endif
 #ifndef NAC_MAX_NODES /* of the ONNX file */
 #define NAC_MAX_NODES 20000
 #endif
@@ -66,6 +69,9 @@
 
 /* ---- Profiles ------------------------------------------------------------------------------------ */
 
+#ifndef NAC_MAX_PROFILE_BYTES /* of the safetensors file; below 2^31 */
+#define NAC_MAX_PROFILE_BYTES (1 << 30)
+#endif
 #ifndef NAC_MAX_BINS /* edges M of one layer */
 #define NAC_MAX_BINS 10000
 #endif

@@ -6,7 +6,7 @@ import path from 'node:path';
 import test, { after, before } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { PNG } from 'pngjs';
-import { IMAGE_BYTES } from '../../wasm/js/limits.js';
+import { LARGEST } from '../../wasm/js/limits.js';
 import { toRgb } from '../../web/lab/degrade.js';
 import { pngOfSize } from '../node/helpers/images.js';
 import { encodeSprite } from '../node/helpers/scene.js';
@@ -115,7 +115,7 @@ test('what is too large is refused before it is read or decoded: the file, the l
   });
   const film = path.join(folder, 'film.png');
   const handle = openSync(film, 'w');
-  ftruncateSync(handle, IMAGE_BYTES + 1); // nothing is written
+  ftruncateSync(handle, LARGEST.image + 1); // nothing is written
   closeSync(handle);
   const webp = Buffer.alloc(30);
   webp.write('RIFF', 0);

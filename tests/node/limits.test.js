@@ -4,19 +4,21 @@ import { readFileSync } from 'node:fs';
 import test from 'node:test';
 import { imageSize } from '../../wasm/js/image-size.js';
 import { loadImage } from '../../wasm/js/images.js';
-import { IMAGE_BYTES, IMAGE_PIXELS, IMAGE_SIDE, checkImageSize } from '../../wasm/js/limits.js';
+import { IMAGE_PIXELS, IMAGE_SIDE, LARGEST, checkImageSize } from '../../wasm/js/limits.js';
 import { codeOf, makeEngine } from './helpers/engine.js';
 import { pngOfSize } from './helpers/images.js';
 import { PREPROCESS } from './helpers/scene.js';
 
+const IMAGE_BYTES = LARGEST.image;
 const MORE = `LIMIT_EXCEEDED: the file has ${IMAGE_BYTES + 1} bytes; an image file may have ${IMAGE_BYTES}`;
 const said = (promise) => promise.then(() => 'fine', ({ code, message }) => `${code}: ${message}`);
 
 test('the limits are those of nac_limits.h, and so is the sentence', async () => {
   const header = readFileSync(new URL('../../core/include/nac_limits.h', import.meta.url), 'utf8');
   // Numbers there are C's, of which these are JavaScript's too.
-  const limit = (name) => Function(`return ${new RegExp(`#define NAC_MAX_IMAGE_${name} (.+)`).exec(header)[1]}`)();
-  assert.deepEqual([IMAGE_BYTES, IMAGE_SIDE, IMAGE_PIXELS], ['BYTES', 'SIDE', 'PIXELS'].map(limit));
+  const limit = (name) => Function(`return ${new RegExp(`#define NAC_MAX_${name} (.+)`).exec(header)[1]}`)();
+  assert.deepEqual(LARGEST, { image: limit('IMAGE_BYTES'), model: limit('MODEL_BYTES'), profile: limit('PROFILE_BYTES') });
+  assert.deepEqual([IMAGE_SIDE, IMAGE_PIXELS], ['IMAGE_SIDE', 'IMAGE_PIXELS'].map(limit));
   const engine = await makeEngine();
   const preprocess = engine.preprocess(PREPROCESS);
   const sentence = (body) => {

@@ -1,9 +1,10 @@
 // @ts-check
 /** nac info: what a model or a profile holds. */
 import { NacError } from '../js/error.js';
+import { readBytes } from '../js/host-node.js';
 import { inspect } from '../js/inspect.js';
 import { UsageError, numbersOf } from './shared/args.js';
-import { named, readInput } from './shared/files.js';
+import { named } from './shared/files.js';
 import { makeEngine } from './shared/model.js';
 
 export const summary = 'What a model or a profile holds';
@@ -27,7 +28,7 @@ export async function run({ values, paths }) {
   const shape = /** @type {[number, number] | undefined} */ (numbersOf(values, 'shape', { min: 1, max: 32768, integer: true }));
   if (shape && shape.length !== 2) throw new UsageError(`--shape ${values.shape}: two sizes are needed, H,W`);
   const [file] = paths;
-  const bytes = await readInput(file);
+  const bytes = await readBytes(file, { kind: 'model' });
   const engine = await makeEngine();
   const document = await named(file, () => (isSafetensors(bytes) ? ofProfile(engine, bytes) : ofModel(engine, bytes, shape)));
   const { text, ...facts } = document;

@@ -2,10 +2,11 @@
 /** nac merge: the profile of all shards' images, and its threshold. */
 import { calibrateBaselines } from '../js/baselines.js';
 import { NacError } from '../js/error.js';
+import { readBytes } from '../js/host-node.js';
 import { loadDetector } from '../js/node.js';
 import { inOrder } from '../js/pool.js';
 import { RUN_HELP, RUN_OPTIONS, UsageError, numberOf, required, runOptions } from './shared/args.js';
-import { named, packageVersion, readInput, writeOutput } from './shared/files.js';
+import { named, packageVersion, writeOutput } from './shared/files.js';
 import { listImages } from './shared/images.js';
 import { makeEngine } from './shared/model.js';
 import { makeSkipped } from './shared/skipped.js';
@@ -42,9 +43,9 @@ export async function run({ values, paths }, { terminal, signal, argv }) {
 
   const engine = await makeEngine();
   const [first, ...others] = paths;
-  const merged = await named(first, async () => engine.openProfile(await readInput(first)));
+  const merged = await named(first, async () => engine.openProfile(await readBytes(first, { kind: 'profile' })));
   for (const file of others) {
-    const other = await named(file, async () => engine.openProfile(await readInput(file)));
+    const other = await named(file, async () => engine.openProfile(await readBytes(file, { kind: 'profile' })));
     await named(file, async () => merged.merge(other));
     other.close();
   }

@@ -3,6 +3,7 @@
 import { NacError } from './error.js';
 import { sha256Hex } from './hash.js';
 import { bytesOf, expandSprites, isCoreFormat, loadImage, nameOf } from './images.js';
+import { checkSize } from './limits.js';
 import { Inline, Pool, inOrder } from './pool.js';
 import { checkSelfTest, testImage } from './selftest.js';
 import { chooseVariant } from './variants.js';
@@ -32,9 +33,12 @@ import { chooseVariant } from './variants.js';
  * The bytes of a model, a profile or a binary.
  * @param {Host} host
  * @param {Source} source
- * @param {{ signal?: AbortSignal, onProgress?: (progress: { loaded: number, total: number | null }) => void }} options
+ * @param {{ kind?: import('./limits.js').Kind, signal?: AbortSignal, onProgress?: (progress: { loaded: number, total: number | null }) => void }} options
  */
 async function readSource(host, source, options) {
+  const { kind } = options;
+  const size = /** @type {any} */ (source)?.byteLength ?? /** @type {any} */ (source)?.size;
+  if (kind && size) checkSize(kind, size, nameOf(source));
   if (source instanceof ArrayBuffer) return new Uint8Array(source);
   if (ArrayBuffer.isView(source)) return bytesOf(source);
   if (source instanceof Blob) return new Uint8Array(await source.arrayBuffer());
@@ -83,7 +87,7 @@ export async function loadModule(host, { wasm, variant: asked = 'auto', signal, 
 async function loadSetup(host, options) {
   const { model: modelSource, profile: profileSource, preprocess, taps, signal, onProgress } = options;
   const read = (/** @type {'model' | 'profile'} */ stage, /** @type {Source} */ source) =>
-    readSource(host, source, { signal, onProgress: (progress) => onProgress?.({ stage, ...progress }) });
+    readSource(host, source, { kind: stage, signal, onProgress: (progress) => onProgress?.({ stage, ...progress }) });
   const [{ module, variant }, { model, sha256 }, profile] = await Promise.all([
     loadModule(host, options),
     read('model', modelSource).then(async (bytes) => ({ model: bytes, sha256: await sha256Hex(bytes) })),

@@ -1,5 +1,6 @@
 // @ts-check
 /** What a page offers: workers, fetch, and decoders for the formats that the core does not read. */
+import { readBody } from './body.js';
 import { NacError } from './error.js';
 import { imageSize } from './image-size.js';
 import { checkImageSize } from './limits.js';
@@ -21,13 +22,13 @@ export const host = {
     return adoptWorker(worker, { message, failure });
   },
 
-  async read(source, { signal, onProgress }) {
+  async read(source, { kind, signal, onProgress }) {
     const response = await fetch(source, { signal }).catch((error) => {
       if (signal?.aborted) throw error;
       throw new NacError('NOT_FOUND', `${source}: ${error.message}`);
     });
     if (!response.ok) throw new NacError('NOT_FOUND', `${source}: the server answers ${response.status} ${response.statusText}`.trimEnd());
-    return readBody(response, onProgress);
+    return readBody(response, { kind, name: String(source), onProgress });
   },
 
   /** WebP, AVIF, GIF, …: whatever this browser shows. Its pixels may differ a little from another browser's. */
@@ -60,29 +61,4 @@ export function adoptWorker(worker, { message, failure }) {
     post: (/** @type {any} */ data, /** @type {any[]} */ transfer = []) => worker.postMessage(data, transfer),
     close: () => worker.terminate(),
   };
-}
-
-/**
- * @param {Response} response
- * @param {(progress: { loaded: number, total: number | null }) => void} [onProgress]
- */
-async function readBody(response, onProgress) {
-  if (!onProgress || !response.body) return new Uint8Array(await response.arrayBuffer());
-  // A compressed body's length is not that of what arrives here.
-  const length = response.headers.get('content-encoding') ? null : Number(response.headers.get('content-length')) || null;
-  const chunks = [];
-  let loaded = 0;
-  const reader = response.body.getReader();
-  for (let next = await reader.read(); !next.done; next = await reader.read()) {
-    chunks.push(next.value);
-    loaded += next.value.length;
-    onProgress({ loaded, total: length });
-  }
-  const bytes = new Uint8Array(loaded);
-  let offset = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, offset);
-    offset += chunk.length;
-  }
-  return bytes;
 }

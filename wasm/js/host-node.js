@@ -1,11 +1,13 @@
 // @ts-check
 /** What Node offers. The only module of this folder, with worker-node.js, that imports from Node. */
-import { readFile } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import os from 'node:os';
 import { fileURLToPath } from 'node:url';
 import v8 from 'node:v8';
 import { Worker } from 'node:worker_threads';
+import { readBody } from './body.js';
 import { NacError } from './error.js';
+import { checkSize } from './limits.js';
 
 /** @typedef {import('./host.js').Host} Host */
 
@@ -32,24 +34,40 @@ export const host = {
     };
   },
 
-  async read(source, { signal, onProgress }) {
+  async read(source, { kind, signal, onProgress }) {
     const address = source instanceof URL ? source : toAddress(source);
     if (address instanceof URL && address.protocol !== 'file:') {
       const response = await fetch(address, { signal });
       if (!response.ok) throw new NacError('NOT_FOUND', `${address}: the server answers ${response.status}`);
-      return new Uint8Array(await response.arrayBuffer());
+      return readBody(response, { kind, name: String(address), onProgress });
     }
     const path = address instanceof URL ? fileURLToPath(address) : address;
-    try {
-      const bytes = await readFile(path, { signal });
-      onProgress?.({ loaded: bytes.length, total: bytes.length });
-      return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
-    } catch (error) {
-      if (signal?.aborted) throw signal.reason;
-      throw new NacError('NOT_FOUND', `${path}: ${reasonOf(/** @type {NodeJS.ErrnoException} */ (error))}`);
-    }
+    const bytes = await readBytes(path, { kind, signal });
+    onProgress?.({ loaded: bytes.length, total: bytes.length });
+    return bytes;
   },
 };
+
+/**
+ * A file's bytes. NOT_FOUND where it cannot be read; LIMIT_EXCEEDED, before it is read, where it is too large for what it is.
+ * @param {string} path
+ * @param {{ kind?: import('./limits.js').Kind, signal?: AbortSignal }} [options]
+ */
+export async function readBytes(path, { kind, signal } = {}) {
+  let handle;
+  try {
+    handle = await open(path);
+    if (kind) checkSize(kind, (await handle.stat()).size, path);
+    const bytes = await handle.readFile({ signal });
+    return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+  } catch (error) {
+    if (signal?.aborted) throw signal.reason;
+    if (error instanceof NacError) throw error;
+    throw new NacError('NOT_FOUND', `${path}: ${reasonOf(/** @type {NodeJS.ErrnoException} */ (error))}`);
+  } finally {
+    await handle?.close();
+  }
+}
 
 /** A string is an address when it has a scheme of more than one letter (C: is a drive), else a path.
  * @param {string} text

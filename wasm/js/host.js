@@ -7,7 +7,8 @@
  * @property {(variant: import('./variants.js').Variant) => URL} wasm where the binary lies
  * @property {(variant: 'auto' | import('./variants.js').Variant) => void} prepare before the variant is chosen
  * @property {import('./pool.js').CreateWorker} createWorker
- * @property {(source: URL | string, options: { signal?: AbortSignal, onProgress?: (progress: { loaded: number, total: number | null }) => void }) => Promise<Uint8Array>} read
+ * @property {(source: URL | string, options: { kind?: import('./limits.js').Kind, signal?: AbortSignal, onProgress?: (progress: { loaded: number, total: number | null }) => void }) => Promise<Uint8Array>} read
+ *   kind: of what; a limit for its size
  * @property {(bytes: Uint8Array) => Promise<{ pixels: Uint8Array, width: number, height: number } | null>} [decode]
  *   an image that is neither PNG nor JPEG, null where the host cannot either
  */

@@ -1,7 +1,7 @@
 // @ts-check
 /** What callers hand in as an image, made into what a worker takes. */
 import { NacError } from './error.js';
-import { checkImageBytes, checkImageSize } from './limits.js';
+import { checkImageSize, checkSize } from './limits.js';
 import { countTiles, cutTile, parseSpriteName } from './sprite.js';
 
 /**
@@ -26,13 +26,13 @@ export async function loadImage(input, decode) {
   const source = /** @type {any} */ (input);
   if (typeof source?.load === 'function') return loadImage(await source.load(decode), decode);
   if (typeof source?.arrayBuffer === 'function') {
-    checkImageBytes(source.size);
+    checkSize('image', source.size);
     const buffer = await source.arrayBuffer().catch(gone);
     return { image: { bytes: new Uint8Array(buffer) }, transfer: [buffer] };
   }
   const bytes = source instanceof ArrayBuffer ? new Uint8Array(source) : (source?.bytes ?? source);
   if (ArrayBuffer.isView(bytes)) {
-    checkImageBytes(bytes.byteLength);
+    checkSize('image', bytes.byteLength);
     return { image: { bytes: bytesOf(bytes) }, transfer: [] };
   }
   const pixels = source?.pixels ?? source?.data;

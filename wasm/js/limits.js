@@ -1,17 +1,26 @@
 // @ts-check
 /**
- * What nac_limits.h allows an image, looked at before anything is read, copied or decoded that the core would then refuse.
- * Its sentences, too: who reads them need not know which side has looked.
+ * What nac_limits.h allows a file, looked at before anything is read, copied or decoded that the core would then refuse.
+ * Its sentences, too: who reads them need not know which side has looked. Whoever compiles higher limits raises these as well.
  */
 import { NacError } from './error.js';
 
-export const IMAGE_BYTES = 256 * 2 ** 20;
+/** @typedef {'image' | 'model' | 'profile'} Kind */
+
+/** Bytes of a file. @type {Record<Kind, number>} */
+export const LARGEST = { image: 256 * 2 ** 20, model: 2 ** 31 - 1, profile: 2 ** 30 };
 export const IMAGE_SIDE = 32768;
 export const IMAGE_PIXELS = 100_000_000;
 
-/** @param {number} bytes of an encoded file */
-export function checkImageBytes(bytes) {
-  if (bytes > IMAGE_BYTES) throw new NacError('LIMIT_EXCEEDED', `the file has ${bytes} bytes; an image file may have ${IMAGE_BYTES}`);
+const NOUNS = { image: 'an image file', model: 'a model', profile: 'a profile' };
+
+/**
+ * @param {Kind} kind
+ * @param {number} bytes of an encoded file
+ * @param {string} [name] of the file
+ */
+export function checkSize(kind, bytes, name = '') {
+  if (bytes > LARGEST[kind]) throw new NacError('LIMIT_EXCEEDED', `${name && `${name}: `}the file has ${bytes} bytes; ${NOUNS[kind]} may have ${LARGEST[kind]}`);
 }
 
 /**

@@ -10,6 +10,7 @@ static nac_status read_all(nac_reader *reader) {
 
 nac_status nac_model_open(const void *bytes, size_t size, nac_model **model, nac_error *error) {
     if (!bytes || size == 0) return nac_fail(error, NAC_MALFORMED, "the model is empty (0 bytes)");
+    if (size > NAC_MAX_MODEL_BYTES) return nac_fail(error, NAC_LIMIT_EXCEEDED, "the file has %zu bytes; a model may have %d", size, NAC_MAX_MODEL_BYTES);
     nac_model *opened = nac_alloc_array(1, sizeof *opened);
     nac_arena *arena = nac_alloc_array(1, sizeof *arena);
     if (!opened || !arena) {

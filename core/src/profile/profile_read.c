@@ -267,6 +267,7 @@ static nac_status check_format(const nac_safetensors *file, nac_error *error) {
 
 nac_status nac_profile_open(const void *bytes, size_t size, nac_profile **profile, nac_error *error) {
     if (!profile) return nac_fail(error, NAC_INVALID_ARGUMENT, "profile is NULL");
+    if (size > NAC_MAX_PROFILE_BYTES) return nac_fail(error, NAC_LIMIT_EXCEEDED, "the file has %zu bytes; a profile may have %d", size, NAC_MAX_PROFILE_BYTES);
     nac_safetensors file;
     NAC_TRY(nac_safetensors_open(bytes, size, &file, error));
     nac_profile *made = NULL;

@@ -4,8 +4,7 @@ import { loadModule } from '../../js/detector.js';
 import { Engine } from '../../js/engine.js';
 import { NacError } from '../../js/error.js';
 import { scoreEach } from '../../js/evaluate.js';
-import { host } from '../../js/host-node.js';
-import { readInput } from '../shared/files.js';
+import { host, readBytes } from '../../js/host-node.js';
 import { runOptions } from './sets.js';
 
 /** @typedef {import('../../js/evaluate.js').Scored} Scored */
@@ -82,7 +81,7 @@ async function makeVim(engine, model, references, terminal) {
   terminal.progress('subspace of the references', 0, 1);
   // Only here, because it brings a library that no other part needs.
   const { Vim } = await import('./vim.js');
-  const classifier = classifierOf(engine, await readInput(model), layer, dims);
+  const classifier = classifierOf(engine, await readBytes(model, { kind: 'model' }), layer, dims);
   return Vim.create({ references: references.map((one) => one.features), maxLogits: references.map(({ methods }) => methods.maxLogit), classifier });
 }
 

@@ -35,18 +35,6 @@ export function modelAndProfile(values) {
 }
 
 /**
- * @param {string} file
- * @returns {Promise<Uint8Array>}
- */
-export async function readInput(file) {
-  try {
-    return new Uint8Array(await readFile(file));
-  } catch (error) {
-    throw new NacError('NOT_FOUND', `${file}: ${reasonOf(/** @type {any} */ (error))}`);
-  }
-}
-
-/**
  * An error of the core does not know the file's name.
  * @template T
  * @param {string} file

@@ -1,9 +1,9 @@
 // @ts-check
 /** Files, folders and sprites named on the command line, as images that are read when their turn comes. */
-import { open, readFile, readdir, stat } from 'node:fs/promises';
+import { open, readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { NacError } from '../../js/error.js';
-import { reasonOf } from '../../js/host-node.js';
+import { readBytes, reasonOf } from '../../js/host-node.js';
 import { spriteTiles } from '../../js/images.js';
 import { countTiles, parseSpriteName } from '../../js/sprite.js';
 
@@ -79,19 +79,10 @@ async function listFile(name, group) {
   // A file may really be called "a.png#32x32".
   const literal = name.includes('#') && (await stat(name).catch(() => null));
   const { file, tile } = literal ? { file: name, tile: null } : parseSpriteName(name);
-  if (!tile) return [{ name, group, load: () => read(name) }];
+  if (!tile) return [{ name, group, load: () => readBytes(name, { kind: 'image' }) }];
   const count = countTiles(file, await readStart(file), tile);
   const stem = path.basename(file).replace(/(\.\d+x\d+)?\.png$/i, '');
-  return spriteTiles(file, group ?? stem, tile, count, () => read(file));
-}
-
-/** @param {string} file */
-async function read(file) {
-  try {
-    return new Uint8Array(await readFile(file));
-  } catch (error) {
-    throw toError(file, error);
-  }
+  return spriteTiles(file, group ?? stem, tile, count, () => readBytes(file, { kind: 'image' }));
 }
 
 /** @param {string} file */

@@ -2,9 +2,9 @@
 /** A look into model, profile and preset files without running anything. */
 import { loadModule } from '../../js/detector.js';
 import { Engine } from '../../js/engine.js';
-import { host } from '../../js/host-node.js';
+import { host, readBytes } from '../../js/host-node.js';
 import { UsageError } from './args.js';
-import { named, readInput } from './files.js';
+import { named } from './files.js';
 
 export async function makeEngine() {
   const { module } = await loadModule(host, {});
@@ -16,7 +16,7 @@ export async function makeEngine() {
  * @returns {Promise<any>}
  */
 export async function readModelInfo(file) {
-  const bytes = await readInput(file);
+  const bytes = await readBytes(file, { kind: 'model' });
   const engine = await makeEngine();
   const model = await named(file, () => engine.openModel(bytes));
   const { info } = model;
@@ -32,7 +32,7 @@ export async function readPreset(preset) {
   if (preset === undefined) return undefined;
   const engine = await makeEngine();
   if (preset.endsWith('.json')) {
-    const text = new TextDecoder().decode(await readInput(preset));
+    const text = new TextDecoder().decode(await readBytes(preset));
     await named(preset, () => engine.preprocess(text).close());
     return text;
   }

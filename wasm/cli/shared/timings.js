@@ -2,8 +2,7 @@
 /** Where the time of a score goes: every node of the plan timed by itself, and nodes of one layer put together. */
 import { loadModule } from '../../js/detector.js';
 import { Engine } from '../../js/engine.js';
-import { host } from '../../js/host-node.js';
-import { readInput } from './files.js';
+import { host, readBytes } from '../../js/host-node.js';
 import { table } from './terminal.js';
 
 const WARM_UPS = 2;
@@ -75,8 +74,8 @@ function groupByLayer(nodes) {
 export async function timeLayers({ model: modelFile, profile: profileFile, variant }) {
   const loaded = await loadModule(host, { variant });
   const engine = await Engine.create(loaded.module);
-  const model = engine.openModel(await readInput(modelFile));
-  const profile = engine.openProfile(await readInput(profileFile));
+  const model = engine.openModel(await readBytes(modelFile, { kind: 'model' }));
+  const profile = engine.openProfile(await readBytes(profileFile, { kind: 'profile' }));
   const { width, height } = engine.preprocess(profile.metadata('preprocess')).size(1, 1);
   const session = engine.createSession(model, { batch: 1, height, width, taps: profile.layers });
   const nodes = timeNodes(session);

@@ -1,7 +1,7 @@
 // @ts-check
 /** Preprocessing and images: encoded bytes or pixels in, the tensor that the network sees out. */
 import { NacError } from '../error.js';
-import { checkImageBytes, checkImageSize } from '../limits.js';
+import { checkImageSize, checkSize } from '../limits.js';
 import { Owned } from './heap.js';
 
 /** @typedef {import('./heap.js').Heap} Heap */
@@ -65,7 +65,7 @@ export class Image extends Owned {
    * @param {Preprocess} preprocess its EXIF and alpha policy
    */
   static decode(heap, bytes, preprocess) {
-    checkImageBytes(bytes.length);
+    checkSize('image', bytes.length);
     return Image.#make(heap, (lend, image) => heap.call('nac_image_decode', lend.copy(bytes), bytes.length, preprocess.address, image));
   }
 

@@ -1,6 +1,7 @@
 // @ts-check
 /** Models, and sessions that run them: one forward pass, one sweep back. */
 import { NacError } from '../error.js';
+import { checkSize } from '../limits.js';
 import { Owned } from './heap.js';
 
 /** @typedef {import('./heap.js').Heap} Heap */
@@ -21,6 +22,7 @@ export class Model extends Owned {
    * @param {{ check?: boolean }} [options] check: refuse a model with an operator that is not supported
    */
   constructor(heap, bytes, { check = true } = {}) {
+    checkSize('model', bytes.length);
     const copy = heap.copy(bytes);
     let address;
     try {

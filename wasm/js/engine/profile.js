@@ -1,6 +1,7 @@
 // @ts-check
 /** Profiles: what a network's neurons did on in-distribution images, and how covered one image's states are. */
 import { NacError } from '../error.js';
+import { checkSize } from '../limits.js';
 import { Owned } from './heap.js';
 import { POOLS } from './model.js';
 
@@ -33,6 +34,7 @@ export class Profile extends Owned {
    * @param {Uint8Array} bytes a profile's safetensors file
    */
   static open(heap, bytes) {
+    checkSize('profile', bytes.length);
     const address = heap.borrow((lend) => heap.callForAddress('nac_profile_open', lend.copy(bytes), bytes.length));
     return new Profile(heap, address);
   }

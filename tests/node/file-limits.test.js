@@ -1,0 +1,99 @@
+// Models, profiles and images that are too large, wherever they come from: refused before they are read, kept, or copied into
+// WebAssembly's memory. What an image may measure is in limits.test.js.
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { closeSync, ftruncateSync, openSync } from 'node:fs';
+import { createServer } from 'node:http';
+import test, { after, before } from 'node:test';
+import { readBody } from '../../wasm/js/body.js';
+import { readBytes } from '../../wasm/js/host-node.js';
+import { LARGEST } from '../../wasm/js/limits.js';
+import { loadDetector } from '../../wasm/js/node.js';
+import { nac } from './helpers/cli.js';
+import { codeOf, makeEngine } from './helpers/engine.js';
+import { makeScene } from './helpers/scene.js';
+
+const KINDS = /** @type {const} */ (['image', 'model', 'profile']);
+const NOUNS = { image: 'an image file', model: 'a model', profile: 'a profile' };
+const sentence = (kind, bytes = LARGEST[kind] + 1) => `the file has ${bytes} bytes; ${NOUNS[kind]} may have ${LARGEST[kind]}`;
+
+let scene;
+before(() => (scene = makeScene()));
+after(() => scene.remove());
+
+/** A file of that many bytes, none of which is stored. */
+function sparse(name, bytes) {
+  const handle = openSync(scene.file(name), 'w');
+  ftruncateSync(handle, bytes);
+  closeSync(handle);
+  return scene.file(name);
+}
+
+/** What says it has that many bytes, and must not be read. */
+class Unread extends Blob {
+  constructor(bytes) {
+    super([]);
+    Object.defineProperty(this, 'size', { value: bytes });
+  }
+
+  arrayBuffer() {
+    assert.fail('it was read');
+  }
+}
+
+test('files are refused before they are read', async () => {
+  for (const kind of KINDS) {
+    const file = sparse(`large.${kind}`, LARGEST[kind] + 1);
+    await assert.rejects(readBytes(file, { kind }), { code: 'LIMIT_EXCEEDED', message: `${file}: ${sentence(kind)}` });
+  }
+  const image = sparse('large.png', LARGEST.image + 1);
+  const scored = await nac('score', image, '--model', scene.file('tiny.onnx'), '--profile', sparse('large.safetensors', LARGEST.profile + 1));
+  assert.match(scored.stderr, /large\.safetensors: the file has 1073741825 bytes/);
+});
+
+test('Files and Blobs are refused before they are read', async () => {
+  const model = scene.file('tiny.onnx');
+  await assert.rejects(loadDetector({ model: new Unread(LARGEST.model + 1), profile: model }), { code: 'LIMIT_EXCEEDED', message: sentence('model') });
+  await assert.rejects(loadDetector({ model, profile: new Unread(LARGEST.profile + 1) }), { code: 'LIMIT_EXCEEDED', message: sentence('profile') });
+});
+
+test('a server that sends too much is interrupted, whether it says how much or not', async () => {
+  let sent = 0;
+  const chunk = Buffer.alloc(1 << 20);
+  const server = createServer(async (request, response) => {
+    if (request.url === '/said') response.setHeader('content-length', LARGEST.profile + 1);
+    response.on('error', () => {});
+    const closed = once(response, 'close').then(() => 'closed');
+    while (response.write(chunk) || (await Promise.race([once(response, 'drain'), closed])) !== 'closed') sent += chunk.length;
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = `http://127.0.0.1:${server.address().port}`;
+  const model = scene.file('tiny.onnx');
+  await assert.rejects(loadDetector({ model, profile: `${address}/said` }), { code: 'LIMIT_EXCEEDED', message: `${address}/said: ${sentence('profile')}` });
+  assert.ok(sent < LARGEST.profile / 4, `${sent} bytes were sent`);
+  server.closeAllConnections();
+  server.close();
+
+  // Without a length: counted while it comes.
+  let taken = 0;
+  let cancelled = false;
+  const endless = new ReadableStream({
+    pull: (controller) => {
+      controller.enqueue(chunk);
+      taken += chunk.length;
+    },
+    cancel: () => void (cancelled = true),
+  });
+  await assert.rejects(readBody(new Response(endless), { kind: 'image', name: 'endless' }), { code: 'LIMIT_EXCEEDED', message: /^endless: the file has / });
+  assert.ok(cancelled && taken <= LARGEST.image + 3 * chunk.length);
+});
+
+test("bytes are refused before they are copied into WebAssembly's memory", async () => {
+  const engine = await makeEngine();
+  const before = engine.memoryBytes;
+  // No page of it is ever touched.
+  const large = new Uint8Array(LARGEST.model + 1);
+  assert.equal(codeOf(() => engine.openModel(large)), 'LIMIT_EXCEEDED');
+  assert.equal(codeOf(() => engine.openProfile(large.subarray(0, LARGEST.profile + 1))), 'LIMIT_EXCEEDED');
+  assert.equal(engine.memoryBytes, before);
+});
