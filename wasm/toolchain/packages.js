@@ -8,6 +8,7 @@ const NEEDS = {
   build: { cmake: 'cmake', ninja: 'ninja-build', xz: 'xz-utils', tar: 'tar' },
   native: { gcc: 'gcc', 'g++': 'g++' },
   asan: { 'clang-19': 'clang-19', 'clang++-19': 'clang-19', 'g++': 'g++' }, // g++ has the C++ headers
+  lint: { 'clang-tidy-19': 'clang-tidy-19', 'clang-19': 'clang-19' }, // the latter has the headers of the compiler
   browser: { chromium: 'chromium' },
   emscripten: { 'clang-19': 'clang-19', 'wasm-ld-19': 'lld-19', 'llvm-ar-19': 'llvm-19', python3: 'python3' },
 };

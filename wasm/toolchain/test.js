@@ -1,12 +1,14 @@
 // npm test [-- STEP...]: set-up, builds and every test. The last line is "N passed, N failed", summed over
 // all; the exit code is 0 only when something passed and nothing failed.
-// STEP: native, asan, wasm-simd, wasm-relaxed (C tests by preset), node, browser. Default: all.
+// STEP: native, asan, wasm-simd, wasm-relaxed (C tests by preset), lint, audit, node, browser. Default: all.
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { audit } from './audit.js';
 import { build, configure } from './build.js';
 import { needDependencies } from './dependencies.js';
+import { lint } from './lint.js';
 import { jobs, ninja, program, root, say, SetupError } from './shell.js';
 import { setUp } from './setup.js';
 import { VARIANTS } from './xnnpack.js';
@@ -14,19 +16,22 @@ import { VARIANTS } from './xnnpack.js';
 const PRESETS = ['native', 'asan', 'wasm-simd', 'wasm-relaxed'];
 // Test files by step; the browser's are apart because they want a Chromium.
 const FOLDERS = { node: ['tests/node', 'tests/architecture'], browser: ['tests/browser'] };
-const STEPS = [...PRESETS, ...Object.keys(FOLDERS)];
+const OTHERS = { lint, audit };
+const STEPS = [...PRESETS, ...Object.keys(OTHERS), ...Object.keys(FOLDERS)];
 
 program(async (args) => {
   const steps = args.length > 0 ? args : STEPS;
   const unknown = steps.find((step) => !STEPS.includes(step));
   if (unknown) throw new SetupError(`Unknown step "${unknown}": it must be one of ${STEPS.join(', ')}.`);
-  await setUp(VARIANTS.filter((variant) => steps.some((step) => step.replace('wasm-', '') === variant)), steps);
+  // The analysis reads what the asan preset would compile.
+  const wanted = steps.map((step) => (step === 'lint' ? 'asan' : step.replace('wasm-', '')));
+  await setUp(VARIANTS.filter((variant) => wanted.includes(variant)), wanted);
 
   const sum = { passed: 0, failed: 0 };
   for (const step of steps) {
     let count;
     try {
-      count = FOLDERS[step] ? await testNode(step) : await testPreset(step);
+      count = FOLDERS[step] ? await testNode(step) : await (OTHERS[step]?.() ?? testPreset(step));
     } catch (error) {
       // A step that cannot run is one failure.
       say(error instanceof SetupError ? error.message : error.stack);

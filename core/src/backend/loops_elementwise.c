@@ -97,6 +97,7 @@ static grid make_grid(const nac_shape *out, const nac_shape *a, const nac_shape 
     return g;
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): no deeper than NAC_MAX_RANK */
 static float *run_grid(const grid *g, int axis, run_function run, float *y, const float *a, const float *b, float low, float high) {
     size_t size = axis < g->rank ? g->dims[axis] : 1, step_a = axis < g->rank ? g->step_a[axis] : 0, step_b = axis < g->rank ? g->step_b[axis] : 0;
     if (axis >= g->rank - 1) {

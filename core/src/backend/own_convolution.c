@@ -64,7 +64,7 @@ static bool is_depthwise(const nac_convolution *p) {
 
 /* The loops want [kh,kw,C], and behind it the bias [C]. `turned`: the window by 180 degrees. */
 static enum xnn_status copy_depthwise_weights(nac_kernel *kernel, const nac_convolution *p, bool turned, const float *bias) {
-    size_t taps = (size_t)(p->window.kernel_h * p->window.kernel_w), C = (size_t)p->Ci;
+    size_t taps = (size_t)p->window.kernel_h * (size_t)p->window.kernel_w, C = (size_t)p->Ci;
     kernel->weights = nac_alloc_array((taps + 1) * C, sizeof(float));
     if (!kernel->weights) return xnn_status_out_of_memory;
     for (size_t c = 0; c < C; ++c)

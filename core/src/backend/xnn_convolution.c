@@ -139,7 +139,7 @@ static enum xnn_status set_up_spread_product(nac_kernel *kernel, const nac_graph
 
 /* dx[n, y * sh, x * sw] = scratch[n, y, x], zero elsewhere. */
 static void spread(const nac_kernel *kernel, const nac_graph *graph, const nac_node *node) {
-    const int *in = nac_input(graph, node, 0)->shape.dims, *out = nac_output(graph, node)->shape.dims;
+    const int *in = graph->values[node->inputs[0]].shape.dims, *out = nac_output(graph, node)->shape.dims;
     int sh = node->u.conv.window.stride_h, sw = node->u.conv.window.stride_w;
     size_t C = (size_t)out[3], bytes = C * sizeof(float);
     const float *from = kernel->scratch;

@@ -208,7 +208,7 @@ nac_status nac_xnnpack_create(nac_graph *graph, nac_xnnpack **result, nac_error 
 
 void nac_xnnpack_destroy(nac_xnnpack *backend) {
     if (!backend) return;
-    for (int i = 0; i < backend->kernel_count; ++i) reset_kernel(&backend->kernels[i]);
+    for (int i = 0; backend->kernels && i < backend->kernel_count; ++i) reset_kernel(&backend->kernels[i]);
     nac_free(backend->kernels);
     while (backend->shared) {
         nac_shared_weights *next = backend->shared->next;

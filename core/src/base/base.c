@@ -30,7 +30,7 @@ static void make_printable(char *text) {
         if ((unsigned char)*text < 0x20 || *text == 0x7f) *text = '?';
 }
 
-nac_status nac_fail(nac_error *error, nac_status status, const char *format, ...) {
+nac_status (nac_fail)(nac_error *error, nac_status status, const char *format, ...) {
     if (error) {
         va_list arguments;
         va_start(arguments, format);
@@ -42,7 +42,7 @@ nac_status nac_fail(nac_error *error, nac_status status, const char *format, ...
     return status;
 }
 
-nac_status nac_out_of_memory(nac_error *error, const char *what) {
+nac_status (nac_out_of_memory)(nac_error *error, const char *what) {
     return nac_fail(error, NAC_OUT_OF_MEMORY, "memory ran out for %s", what);
 }
 

@@ -41,4 +41,10 @@ char *nac_strndup(const char *text, size_t length);
 /* The most common failure, with what the memory was for. */
 nac_status nac_out_of_memory(nac_error *error, const char *what);
 
+#ifdef __clang_analyzer__
+/* Static analysis sees one file at a time, and so not that what a failure returns is never NAC_OK. */
+#define nac_fail(error, status, ...) (nac_fail(error, status, __VA_ARGS__), (status))
+#define nac_out_of_memory(error, what) (nac_out_of_memory(error, what), NAC_OUT_OF_MEMORY)
+#endif
+
 #endif

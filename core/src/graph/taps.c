@@ -155,7 +155,7 @@ nac_status nac_graph_tap_candidates(const nac_graph *graph, nac_graph_tap **cand
     nac_graph_tap *found = NULL;
     int n = 0;
     nac_status status = nac_survey_make(&s, graph, error);
-    if (status == NAC_OK && !(found = nac_alloc_array((size_t)(s.cut_count + s.norm_count + 1), sizeof *found)))
+    if (status == NAC_OK && !(found = nac_alloc_array((size_t)s.cut_count + (size_t)s.norm_count + 1, sizeof *found)))
         status = nac_out_of_memory(error, "the search for taps");
     if (status == NAC_OK) {
         for (int i = 0; i < s.cut_count; ++i)

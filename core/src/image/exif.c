@@ -48,7 +48,7 @@ nac_status nac_image_orient(nac_image *image, int orientation, nac_error *error)
     NAC_TRY(nac_image_allocate(turned ? image->height : image->width, turned ? image->width : image->height, &upright, error));
     /* Pixel (x, y) of the upright image is pixel origin + x * step_x + y * step_y of the stored one. */
     ptrdiff_t w = image->width, h = image->height, last = w * h - 1;
-    ptrdiff_t origin = 0, step_x = 1, step_y = w;
+    ptrdiff_t origin, step_x, step_y;
     switch (orientation) {
         case 2: origin = w - 1, step_x = -1, step_y = w; break;        /* mirrored */
         case 3: origin = last, step_x = -1, step_y = -w; break;        /* upside down */

@@ -41,6 +41,7 @@ static uint8_t paeth(int left, int up, int corner) {
 }
 
 /* step: bytes between a sample and its left neighbour. above is NULL for the first row, whose upper neighbours are 0. */
+/* NOLINTNEXTLINE(misc-no-recursion): once, and no deeper */
 static bool unfilter(int filter, uint8_t *row, const uint8_t *above, size_t size, size_t step) {
     size_t head = step < size ? step : size;
     switch (filter) {
@@ -128,7 +129,7 @@ static nac_status write_pass(const nac_png *png, const pass *p, uint8_t *rows, n
         if (!unfilter(rows[0], rows + 1, above, size, step))
             return nac_fail(error, NAC_MALFORMED, "broken PNG: row filter %d", rows[0]);
         above = rows + 1;
-        size_t y = (size_t)(p->y0 + j * p->dy);
+        size_t y = (size_t)p->y0 + (size_t)j * (size_t)p->dy;
         if (!write_row(png, above, w, alpha, rgb + (y * (size_t)png->width + (size_t)p->x0) * 3, (size_t)p->dx))
             return nac_fail(error, NAC_MALFORMED, "broken PNG: a pixel's colour is not among the palette's %d", png->palette_size);
     }

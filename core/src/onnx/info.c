@@ -1,4 +1,5 @@
 /* info.c - what `nac info` says of a model. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,10 +78,7 @@ nac_status nac_write_model_info(nac_reader *reader) {
     yyjson_mut_obj_add_int(doc, root, "opset", model->opset);
     const char *producer = reader->producer ? reader->producer : "", *version = reader->producer_version ? reader->producer_version : "";
     char text[2 * NAC_MAX_NAME + 2];
-    const size_t length = strlen(producer);
-    memcpy(text, producer, length);
-    text[length] = ' ';
-    memcpy(text + length + 1, version, strlen(version) + 1);
+    (void)snprintf(text, sizeof text, "%s %s", producer, version);
     yyjson_mut_obj_add_strcpy(doc, root, "producer", version[0] ? text : producer);
     add_io(doc, root, "inputs", model, model->inputs, model->input_count);
     add_io(doc, root, "outputs", model, model->outputs, model->output_count);

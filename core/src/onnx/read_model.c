@@ -8,7 +8,7 @@
 
 /* ---- What the readers share -------------------------------------------------------------------- */
 
-bool nac_reader_fail(nac_reader *reader, nac_status status, const char *format, ...) {
+bool (nac_reader_fail)(nac_reader *reader, nac_status status, const char *format, ...) {
     if (reader->status != NAC_OK) return false; /* a failure while a failure was handed up */
     char message[NAC_ERROR_LENGTH];
     va_list arguments;
@@ -19,7 +19,7 @@ bool nac_reader_fail(nac_reader *reader, nac_status status, const char *format, 
     return false;
 }
 
-bool nac_reader_out_of_memory(nac_reader *reader) {
+bool (nac_reader_out_of_memory)(nac_reader *reader) {
     return nac_reader_fail(reader, NAC_OUT_OF_MEMORY, "memory ran out for the model's graph");
 }
 

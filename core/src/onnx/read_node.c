@@ -153,8 +153,7 @@ static bool read_attribute(pb_istream_t *stream, const pb_field_t *field, void *
     if (!draft.has_text) attribute->text = "";
     if (kind == NAC_ATTRIBUTE_FLOATS) attribute->length = (size_t)draft.float_count;
     else if (kind == NAC_ATTRIBUTE_INTS) attribute->length = (size_t)draft.int_count;
-    else if (kind != NAC_ATTRIBUTE_STRING) attribute->length = 0;
-    else if (!draft.has_text) attribute->length = 0;
+    else if (kind != NAC_ATTRIBUTE_STRING || !draft.has_text) attribute->length = 0;
     return true;
 }
 

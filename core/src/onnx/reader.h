@@ -21,9 +21,9 @@ enum {
 
 /* The numbers of TensorProto.DataType that this library gives a meaning. */
 enum {
-    NAC_ONNX_FLOAT = 1, NAC_ONNX_UINT8, NAC_ONNX_INT8, NAC_ONNX_UINT16, NAC_ONNX_INT16, NAC_ONNX_INT32, NAC_ONNX_INT64,
-    NAC_ONNX_STRING, NAC_ONNX_BOOL, NAC_ONNX_FLOAT16, NAC_ONNX_DOUBLE, NAC_ONNX_UINT32, NAC_ONNX_UINT64,
-    NAC_ONNX_BFLOAT16 = 16,
+    NAC_ONNX_FLOAT = 1, NAC_ONNX_UINT8 = 2, NAC_ONNX_INT8 = 3, NAC_ONNX_UINT16 = 4, NAC_ONNX_INT16 = 5, NAC_ONNX_INT32 = 6,
+    NAC_ONNX_INT64 = 7, NAC_ONNX_STRING = 8, NAC_ONNX_BOOL = 9, NAC_ONNX_FLOAT16 = 10, NAC_ONNX_DOUBLE = 11, NAC_ONNX_UINT32 = 12,
+    NAC_ONNX_UINT64 = 13, NAC_ONNX_BFLOAT16 = 16,
 };
 
 /* Until names are sorted, a tensor is known by its mention: an index into nac_reader.names. */
@@ -49,6 +49,10 @@ typedef struct nac_reader {
 /* For a callback to return: false, with the first sentence kept. */
 bool nac_reader_fail(nac_reader *reader, nac_status status, const char *format, ...) NAC_PRINTF(3, 4);
 bool nac_reader_out_of_memory(nac_reader *reader);
+#ifdef __clang_analyzer__ /* as in base.h */
+#define nac_reader_fail(reader, status, ...) (nac_reader_fail(reader, status, __VA_ARGS__), false)
+#define nac_reader_out_of_memory(reader) (nac_reader_out_of_memory(reader), false)
+#endif
 
 /* Where the stream stands in the file, with all of its bytes in the file, or NULL: nanopb hands numbers that are not
  * length-delimited over in a buffer of its own, which a hostile file can make it do for any field. */

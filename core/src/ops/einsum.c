@@ -5,6 +5,7 @@
  *   M           the first and the result            N  the second and the result
  * and a [batch, M, K] times b [batch, K, N] is the result, but for the order of its axes. A label in one operand alone is
  * summed away first. The axes of an ellipsis are labelled with digits, counted from its right end, as broadcasting does. */
+#include <stdio.h>
 #include <string.h>
 
 #include "ops/common.h"
@@ -175,9 +176,7 @@ static nac_status multiply(nac_lowering *lowering, term *a, term *b, const term 
     }
     /* The result's order first, so that what comes out needs no other one where that is possible. */
     char order[3 * NAC_MAX_RANK + 1];
-    strcpy(order, result->labels);
-    strcat(order, left.labels);
-    strcat(order, right.labels);
+    (void)snprintf(order, sizeof order, "%s%s%s", result->labels, left.labels, right.labels);
     int a_sizes[KIND_COUNT], b_sizes[KIND_COUNT];
     NAC_TRY(join_kinds(lowering, a, &right, result, (const kind[]){BATCH, ONE, BOTH}, order, a_sizes));
     NAC_TRY(join_kinds(lowering, b, &left, result, (const kind[]){BATCH, BOTH, ONE}, order, b_sizes));

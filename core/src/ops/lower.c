@@ -6,7 +6,7 @@
 
 #include "ops/common.h"
 
-nac_status nac_lower_fail(nac_lowering *lowering, nac_status status, const char *format, ...) {
+nac_status (nac_lower_fail)(nac_lowering *lowering, nac_status status, const char *format, ...) {
     char message[NAC_ERROR_LENGTH];
     va_list arguments;
     va_start(arguments, format);

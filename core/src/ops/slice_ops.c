@@ -48,7 +48,7 @@ static nac_status join(nac_lowering *lowering, const int *inputs, int count, int
 
 nac_status nac_lower_pick(nac_lowering *lowering, int x, int axis, const int *positions, int count, int *result) {
     enum { MAX_STRETCHES = 300 };
-    int stretches[MAX_STRETCHES], found = 0;
+    int stretches[MAX_STRETCHES] = {x}, found = 0;
     for (int first = 0, next; first < count; first = next) {
         next = first + 1;
         while (next < count && positions[next] == positions[next - 1] + 1) ++next;
@@ -120,7 +120,7 @@ static nac_status split_sizes(nac_lowering *lowering, int size, int64_t *sizes, 
 nac_status nac_lower_Split(nac_lowering *lowering) {
     enum { MAX_PARTS = 1024 };
     int x, axis, start = 0;
-    int64_t given, sizes[MAX_PARTS];
+    int64_t given, sizes[MAX_PARTS] = {0};
     if (lowering->node->output_count < 1 || lowering->node->output_count > MAX_PARTS)
         return nac_lower_fail(lowering, NAC_UNSUPPORTED, "%d outputs; 1 to %d are supported", lowering->node->output_count, MAX_PARTS);
     NAC_TRY(nac_lower_input(lowering, 0, &x));

@@ -73,7 +73,7 @@ nac_status nac_profile_create(const nac_layer *layers, size_t layer_count, nac_p
 
 void nac_profile_destroy(nac_profile *profile) {
     if (!profile) return;
-    for (int l = 0; l < profile->layer_count; ++l) {
+    for (int l = 0; profile->layers && l < profile->layer_count; ++l) {
         nac_free((char *)(uintptr_t)profile->layers[l].spec.name); /* const for those outside */
         nac_free(profile->layers[l].edges);
         nac_free(profile->layers[l].counts);
