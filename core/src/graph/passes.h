@@ -55,6 +55,19 @@ nac_status nac_graph_tap_candidates(const nac_graph *graph, nac_graph_tap **cand
  * elementwise nodes in place. Sets `data` of all values. `keep` values stay readable to the end of a run. */
 nac_status nac_plan_make(nac_graph *graph, const int *keep, int keep_count, void **arena, size_t *arena_bytes, nac_error *error);
 
+/* Nothing in a network is worth more than this; see tiny.c. */
+#define NAC_TINY 0x1p-100f
+
+/* Which float tensors may have their numbers below NAC_TINY brought to it: those that no logarithm, root or quotient reads.
+ * *liftable is [value_count], the caller's to free. */
+nac_status nac_graph_find_liftable(const nac_graph *graph, bool **liftable, nac_error *error);
+
+/* Brings tiny numbers of what the node is about to read to NAC_TINY, in place; the sign stays, and 0 stays 0. */
+void nac_lift_inputs(const nac_graph *graph, const nac_node *node, const bool *liftable);
+
+/* Tiny weights become 0: decay leaves many of them in the filters that training gave up. */
+void nac_drop_tiny_weights(const nac_graph *graph, const bool *liftable);
+
 /* Multiply-adds of a node: CONV, CONV_GRAD and MATMUL; 0 for the rest. */
 uint64_t nac_node_macs(const nac_graph *graph, const nac_node *node);
 

@@ -139,6 +139,8 @@ static nac_status plan_and_pack(nac_session *session, nac_error *error) {
     nac_free(keep);
     NAC_TRY(status);
     NAC_TRY(check_weights(graph, error));
+    NAC_TRY(nac_graph_find_liftable(graph, &session->liftable, error));
+    nac_drop_tiny_weights(graph, session->liftable);
     session->forward_count = count_forward(graph);
     for (int v = 0; v < graph->value_count; ++v)
         if (graph->values[v].constant && graph->values[v].data)
@@ -212,6 +214,7 @@ void nac_session_destroy(nac_session *session) {
     nac_free(session->maps);
     nac_free(session->candidates);
     nac_free(session->info);
+    nac_free(session->liftable);
     nac_free(session->arena);
     nac_graph_free(&session->graph);
     nac_free(session);
@@ -222,10 +225,11 @@ void nac_session_destroy(nac_session *session) {
 nac_status nac_session_run_node(nac_session *session, int node, nac_error *error) {
     if (node < 0 || node >= session->graph.node_count)
         return nac_fail(error, NAC_INVALID_ARGUMENT, "node %d of %d", node, session->graph.node_count);
+    const nac_node *n = &session->graph.nodes[node];
+    nac_lift_inputs(&session->graph, n, session->liftable);
 #ifdef NAC_HAVE_XNNPACK
     if (session->xnnpack) return nac_xnnpack_run(session->xnnpack, node, error);
 #endif
-    const nac_node *n = &session->graph.nodes[node];
     nac_ops[n->op].run(&session->graph, n);
     return NAC_OK;
 }

@@ -17,6 +17,7 @@ struct nac_session {
     nac_xnnpack *xnnpack; /* NULL: the reference backend */
     void *arena;
     size_t arena_bytes, weight_bytes;
+    bool *liftable; /* [values], see tiny.c */
     bool keep_maps;
     char *candidates; /* JSON array, made before fusion drops names */
     char *info;
