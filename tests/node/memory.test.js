@@ -1,14 +1,16 @@
 // Memory in WebAssembly: what does not fit is refused with a number, what comes next still works, and nothing grows for ever.
 import assert from 'node:assert/strict';
-import test from 'node:test';
+import test, { before } from 'node:test';
 import v8 from 'node:v8';
 import vm from 'node:vm';
 import { Engine } from '../../wasm/js/engine.js';
-import { buildProfile } from '../../wasm/js/node.js';
+import { host } from '../../wasm/js/host-node.js';
+import { buildProfile, loadDetector } from '../../wasm/js/node.js';
 import { Runner } from '../../wasm/js/runner.js';
 import { random } from '../../wasm/js/subset.js';
 import { MODULE, makeEngine, moduleOfMemory } from './helpers/engine.js';
-import { animatedPng, bombPng, pngOfSize } from './helpers/images.js';
+import { bombPng } from './helpers/images.js';
+import { readable, refused } from './helpers/kinds.js';
 import { ints, modelOf, node, tensor, tinyModel, value } from './helpers/onnx.js';
 import { PREPROCESS, encodePng, noise } from './helpers/scene.js';
 
@@ -95,46 +97,67 @@ test('memory that runs out in the middle is an error, gives back what it had, an
 // NAC_SOAK=10000 makes it long: node --test tests/node/memory.test.js
 const IMAGES = Number(process.env.NAC_SOAK) || 600;
 
-test(`${IMAGES} images of all kinds: memory stays what it was, and every score is that of the image alone`, async () => {
-  const make = (i) => encodePng(noise(i, 8 + (i % 5)), 8 + (i % 5), 8 + (i % 5));
-  const model = tinyModel().bytes;
-  const lazy = (first, count) => Array.from({ length: count }, (_, i) => ({ name: `${first + i}`, load: async () => make(first + i) }));
-  const profile = await buildProfile({ model, images: lazy(0, 60), holdout: lazy(500, 40), preprocess: PREPROCESS, layers: ['features', 'stage1'], variant: 'simd', workers: 0 });
-  const runner = () => Runner.create({ module: MODULE, variant: 'simd', model: model.slice(), profile });
-  const score = async (who, bytes, explain) => (await who.run({ kind: 'score', image: { bytes }, explain })).result.score;
+const model = tinyModel().bytes;
+let profile;
+/** What each readable kind scores in a runner of its own. @type {number[]} */
+let alone;
+const kinds = readable();
+const broken = refused();
+const makeRunner = () => Runner.create({ module: MODULE, variant: 'simd', model: model.slice(), profile });
+const score = async (runner, bytes, explain) => (await runner.run({ kind: 'score', image: { bytes }, explain })).result.score;
 
-  // Twenty kinds of picture, and files that are none; each alone in a runner of its own.
-  const kinds = Array.from({ length: 20 }, (_, i) => make(1000 + i));
-  kinds[3] = animatedPng(encodePng(noise(3), 8, 8));
-  const alone = [];
+before(async () => {
+  const lazy = (first, count) => Array.from({ length: count }, (_, i) => ({ name: `${first + i}`, load: async () => encodePng(noise(first + i), 8, 8) }));
+  profile = await buildProfile({ model, images: lazy(0, 60), holdout: lazy(500, 40), preprocess: PREPROCESS, layers: ['features', 'stage1'], variant: 'simd', workers: 0 });
+  alone = [];
   for (const bytes of kinds) {
-    const own = await runner();
+    const own = await makeRunner();
     alone.push(await score(own, bytes));
     own.close();
   }
-  const refused = [pngOfSize(9000, 9000), pngOfSize(0, 1), kinds[0].subarray(0, 70), new TextEncoder().encode('<html>'), new Uint8Array(0)];
+});
 
-  const one = await runner();
+test(`${IMAGES} files of all kinds: memory stays what it was, and every score is that of the image alone`, async () => {
+  const one = await makeRunner();
   const next = random(5);
   const collect = vm.runInNewContext((v8.setFlagsFromString('--expose-gc'), 'gc'));
   const heapNow = () => (collect(), process.memoryUsage().heapUsed);
-  let pages = 0;
+  // Every kind once, the largest among them, before anything is measured.
+  for (const bytes of kinds) await score(one, bytes, true);
+  for (const bytes of broken) await assert.rejects(score(one, bytes), { name: 'NacError' });
+  const pages = one.describe().memoryBytes;
   let heap = 0;
   for (let i = 0; i < IMAGES; ++i) {
     if (next() < 0.2) {
-      const bad = refused[Math.floor(next() * refused.length)];
+      const bad = broken[Math.floor(next() * broken.length)];
       await assert.rejects(score(one, bad), { name: 'NacError' });
     } else {
       const kind = Math.floor(next() * kinds.length);
       assert.equal(await score(one, kinds[kind], next() < 0.2), alone[kind], `image ${i}, kind ${kind}`);
     }
-    if (i === Math.floor(IMAGES / 6)) {
-      pages = one.describe().memoryBytes;
-      heap = heapNow();
-    }
+    if (i === Math.floor(IMAGES / 6)) heap = heapNow();
   }
   assert.equal(one.describe().memoryBytes, pages, 'wasm memory grew');
   // The collector's own noise is some hundred KB; a leak of one result an image would be more.
   assert.ok(heapNow() - heap < 1.5 * MB, `JavaScript's heap grew by ${heapNow() - heap} bytes`);
   one.close();
+});
+
+test(`${IMAGES} files through two workers: no more workers, and neither order nor company changes a score`, async () => {
+  let workers = 0;
+  const detector = await loadDetector({ model, profile, variant: 'simd', workers: 2, createWorker: (listeners) => (++workers, host.createWorker(listeners)) });
+  const next = random(9);
+  const chosen = Array.from({ length: IMAGES }, () => Math.floor(next() * (kinds.length + broken.length)));
+  const files = chosen.map((kind) => ({ name: `${kind}`, load: async () => kinds[kind] ?? broken[kind - kinds.length] }));
+  for (const order of [files, files.toReversed()]) {
+    let done = 0;
+    for await (const { file, score: scored, error } of detector.scoreAll(order)) {
+      assert.equal(file, order[done++].name);
+      if (error) assert.ok(Number(file) >= kinds.length && error.code !== 'WORKER_FAILED', `${file}: ${error.message}`);
+      else assert.equal(scored, alone[Number(file)], `kind ${file}`);
+    }
+    assert.equal(done, IMAGES);
+  }
+  assert.equal(workers, 2);
+  detector.close();
 });

@@ -68,6 +68,8 @@ export class Pool {
   #setup;
   #timeout;
   #crashedStarts = 0;
+  /** One worker has been ready: the model is not to blame for those that are not. */
+  #proven = false;
   /** @type {(info: any) => void} */
   #resolveReady = () => {};
   /** @type {(error: any) => void} */
@@ -154,8 +156,8 @@ export class Pool {
 
   /** @param {Member} member @param {string} what */
   #watch(member, what) {
-    // A model that hangs one worker hangs the next.
-    member.watch(this.#timeout, () => this.#lose(member, new NacError('TIMEOUT', `${what} ${this.#timeout / 1000} s`), !member.ready));
+    // A model that hangs one worker hangs the next, unless one has started with it.
+    member.watch(this.#timeout, () => this.#lose(member, new NacError('TIMEOUT', `${what} ${this.#timeout / 1000} s`), !member.ready && !this.#proven));
   }
 
   /** @param {Member} member @param {any} message */
@@ -165,6 +167,7 @@ export class Pool {
     if (message.failed) return this.#lose(member, unpackError(message.failed), true);
     if (message.ready) {
       member.ready = true;
+      this.#proven = true;
       this.#crashedStarts = 0;
       this.#resolveReady(message.ready);
       return this.#hand();
