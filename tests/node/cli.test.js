@@ -26,6 +26,21 @@ before(async () => {
 });
 after(() => scene.remove());
 
+test('score and eval say when this machine computes other numbers than the one that made the profile', async () => {
+  const profile = (await makeEngine()).openProfile(new Uint8Array(readFileSync(file('tiny.safetensors'))));
+  const { score, maxLogit, ...rest } = profile.metadata('selfTest');
+  profile.setMetadata('selfTest', { ...rest, score, maxLogit: maxLogit + 1 });
+  writeFileSync(file('elsewhere.safetensors'), profile.save());
+  const of = (name) => ['--model', file('tiny.onnx'), '--profile', file(name)];
+  const sentence = /elsewhere\.safetensors: this machine computes other numbers than the one that made the profile: the test picture has score /;
+  for (const command of [['score', file('fresh')], ['eval', '--id', file('fresh'), '--ood', `odd=${file('ood')}`, '--quiet']]) {
+    const warned = await nac(...command, ...of('elsewhere.safetensors'));
+    assert.match(warned.stderr, sentence);
+    assert.equal(warned.code, 0, warned.stderr);
+    assert.doesNotMatch((await nac(...command, ...of('tiny.safetensors'))).stderr, /other numbers/);
+  }
+});
+
 test('help and mistakes in the command line', async () => {
   assert.equal((await nac('--help')).code, 0);
   for (const command of ['score', 'states', 'profile', 'merge', 'tune', 'eval', 'compare', 'info', 'serve']) {

@@ -10,6 +10,7 @@ import { chooseImages, scoreImages } from './eval/sets.js';
 import { toText } from './eval/table.js';
 import { RUN_HELP, RUN_OPTIONS, UsageError, numberOf, required, runOptions } from './shared/args.js';
 import { modelAndProfile } from './shared/files.js';
+import { checkNumbers } from './shared/self-test.js';
 import { makeSkipped } from './shared/skipped.js';
 
 export const summary = 'AUROC, FPR95 and AUPR of a profile and of baselines';
@@ -70,6 +71,7 @@ export async function run({ values, paths }, { terminal, signal }) {
   const skipped = makeSkipped(terminal);
   const detector = await loadDetector({ model, profile, ...execution, signal });
   try {
+    await checkNumbers(detector, profile, { terminal, signal });
     const { document, scores } = await evaluate({ ...asked, ...execution }, { detector, skipped, terminal, signal, files: { model, profile } });
     const plots = values.plots === undefined ? undefined : await writePlots(values.plots, document, scores);
     const whole = { ...document, ...(plots && { plots }), errors: skipped.errors };

@@ -9,6 +9,7 @@ import { RUN_HELP, RUN_OPTIONS, UsageError, numberOf, runOptions } from './share
 import { modelAndProfile, safeName, writeOutput } from './shared/files.js';
 import { drawHeatMap } from './shared/heatmap.js';
 import { listImages } from './shared/images.js';
+import { checkNumbers } from './shared/self-test.js';
 import { makeSkipped } from './shared/skipped.js';
 import { table } from './shared/terminal.js';
 import { timeLayers, timingsTable } from './shared/timings.js';
@@ -66,6 +67,7 @@ export async function run({ values, paths }, { terminal, signal }) {
   /** @type {Result[]} */
   const results = [];
   try {
+    await checkNumbers(detector, profile, { terminal, signal });
     let done = 0;
     for await (const result of detector.scoreAll(images, { explain: values.explain, signal })) {
       terminal.progress('scoring', ++done, images.length);

@@ -44,3 +44,13 @@ export function checkSelfTest(expected, { score, baselines: { maxLogit } }) {
   const logitsAgree = Math.abs(maxLogit - expected.maxLogit) <= LOGIT_TOLERANCE * (1 + Math.abs(expected.maxLogit));
   return { ok: logitsAgree && Math.abs(score - expected.score) <= SCORE_TOLERANCE, expected, score, maxLogit };
 }
+
+/**
+ * What people are told when this machine computes other numbers; null when it does not, or nobody knows.
+ * @param {ReturnType<typeof checkSelfTest>} test
+ */
+export function selfTestWarning(test) {
+  if (!test || test.ok) return null;
+  const [here, there] = [test, test.expected].map(({ score, maxLogit }) => `score ${score.toFixed(3)}, largest logit ${maxLogit.toFixed(3)}`);
+  return `this machine computes other numbers than the one that made the profile: the test picture has ${here}; there it had ${there}`;
+}

@@ -26,13 +26,18 @@ export class EngineState extends HTMLElement {
   }
 
   /** @param {import('./detector.js').Loaded} loaded @param {number | null} milliseconds null where it was ready before */
-  ready({ detector: { info }, name, source }, milliseconds) {
+  ready({ detector: { info }, name, source, warning }, milliseconds) {
     this.#downloads.clear();
     const layers = info.profile.layers.length;
     const own = !(source.model instanceof URL && source.profile instanceof URL);
     this.#show('ready', name,
       h('p', { class: 'hint' }, `${milliseconds === null ? 'ready' : `ready in ${(milliseconds / 1000).toFixed(1)} s`} · ${layers} ${layers === 1 ? 'layer' : 'layers'} tapped · profile of ${info.profile.images.toLocaleString('en')} images · WebAssembly ${info.variant === 'relaxed' ? 'relaxed SIMD' : 'SIMD'}`,
         own && [' · ', h('button', { type: 'button', class: 'link', click: () => emit(this, 'nac-bundled') }, 'back to the bundled one')]));
+    const { firstChild } = this;
+    void warning.then((text) => {
+      // By then another may be ready.
+      if (text && this.firstChild === firstChild) this.append(h('p', { class: 'hint', role: 'alert' }, `Take the scores with care: ${text}.`));
+    });
   }
 
   failed() {
