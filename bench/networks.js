@@ -1,6 +1,6 @@
 // A whole NAC score (forward, backward to the earliest of four taps, coverage) against onnxruntime-web's forward alone, and with the
-// backward written out as inference operators (bench/backward.py): one process, one thread, same network and input, interleaved
-// A B C A B C after a warm-up. Outputs are compared before anything is timed.
+// backward written out as inference operators (bench/backward.py), and tfjs's gradients where its backend has them (tfjs.js): one
+// process, one thread, same network and input, interleaved A B C A B C after a warm-up. Outputs are compared before anything is timed.
 //
 // The share of the peak is of plain multiply-adds (peak.js), as which Winograd's convolutions are counted, too.
 //
@@ -10,7 +10,8 @@ import { readFileSync } from 'node:fs';
 import { Engine } from '../wasm/js/engine.js';
 import { host } from '../wasm/js/host-node.js';
 import { measurePeak } from './peak.js';
-import { exportModels, installPeers, openOnnxRuntime } from './peers.js';
+import { exportModels, folder, installPeers, openOnnxRuntime } from './peers.js';
+import { openTfjs, runsOnTfjs } from './tfjs.js';
 
 const SIZE = 224;
 const WARM_UPS = 2;
@@ -79,16 +80,25 @@ async function measure(name, file, rounds) {
   const peer = await openOnnxRuntime(bytes, dims);
   const peerBackward = await openOnnxRuntime(readFileSync(file.replace(/\.onnx$/, '.backward.onnx')), dims);
 
+  const tfjs = runsOnTfjs(file) ? await openTfjs(folder, file, taps, SIZE) : null;
+
   const expected = (await peer(nchw))[0];
   const gradients = (await peerBackward(nchw)).slice(1);
+  const agree = (who, logits, gradientOf) => {
+    const difference = relativeDifference(logits, expected);
+    if (!(difference < 1e-4)) throw new Error(`${name}: logits of ${who} differ from onnxruntime-web's by ${difference} (relative)`);
+    for (const [i, tap] of taps.entries()) {
+      const off = relativeDifference(gradientOf(i), gradients[i]);
+      if (!(off < 5e-2)) throw new Error(`${name}: the gradient of ${who} at ${tap} differs from onnxruntime-web's by ${off} (relative)`);
+    }
+  };
   for (const ours of [relaxed, simd]) {
     ours.score();
-    const difference = relativeDifference(ours.session.logits(), expected);
-    if (!(difference < 1e-4)) throw new Error(`${name}: logits differ from onnxruntime-web's by ${difference} (relative)`);
-    for (const [i, tap] of taps.entries()) {
-      const off = relativeDifference(ours.session.g(i), gradients[i]);
-      if (!(off < 5e-2)) throw new Error(`${name}: the gradient at ${tap} differs from onnxruntime-web's by ${off} (relative)`);
-    }
+    agree('nac', ours.session.logits(), (i) => ours.session.g(i));
+  }
+  if (tfjs) {
+    const [logits, ...theirs] = await tfjs(nhwc);
+    agree('tfjs', logits, (i) => theirs[i]);
   }
 
   const contestants = {
@@ -98,6 +108,7 @@ async function measure(name, file, rounds) {
     'nac score (simd)': () => simd.score(),
     'nac forward (relaxed)': () => relaxed.forward(),
     'nac forward (simd)': () => simd.forward(),
+    ...(tfjs && { 'tfjs-wasm with backward': () => tfjs(nhwc) }),
   };
   const times = Object.fromEntries(Object.keys(contestants).map((key) => [key, []]));
   for (let round = -WARM_UPS; round < rounds; round++) {

@@ -8,13 +8,14 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 export const folder = path.join(root, '.cache', 'bench');
 
-const PEERS = { 'onnxruntime-web': '1.30.0' };
+const PEERS = { 'onnxruntime-web': '1.30.0', '@tensorflow/tfjs': '4.22.0', '@tensorflow/tfjs-backend-wasm': '4.22.0' };
 
 export function installPeers() {
   mkdirSync(folder, { recursive: true });
-  const wanted = Object.entries(PEERS).filter(([name]) => !existsSync(path.join(folder, 'node_modules', name)));
-  if (wanted.length === 0) return;
+  if (Object.keys(PEERS).every((name) => existsSync(path.join(folder, 'node_modules', name)))) return;
   if (!existsSync(path.join(folder, 'package.json'))) writeFileSync(path.join(folder, 'package.json'), '{ "private": true }\n');
+  // All of them: npm removes what it isn't told of.
+  const wanted = Object.entries(PEERS);
   console.error(`installing ${wanted.map((entry) => entry.join(' ')).join(', ')} in .cache/bench`);
   execFileSync('npm', ['install', '--no-save', '--ignore-scripts', ...wanted.map(([name, version]) => `${name}@${version}`)], { cwd: folder, stdio: ['ignore', 2, 2] });
 }

@@ -1,7 +1,7 @@
 // npm run bench -- [--rounds 10] [--images 1000] [--only networks,detector,first-score,sizes] [--out FOLDER] [resnet18 resnet50 mobilenet_v2]
 //
 // Every figure that is claimed, each part in a file of its own:
-//   networks.js     scores of torchvision's networks against onnxruntime-web (peers.js), and their memory
+//   networks.js     scores of torchvision's networks against onnxruntime-web (peers.js) and tfjs (tfjs.js), and their memory
 //   detector.js     the bundled detector: images a second by workers, profiles, memory after many images (--images 10000)
 //   first-score.js  the first score from nothing in Chromium, stage by stage
 //   sizes           what is downloaded: the binaries raw and after brotli, the npm package
