@@ -1,7 +1,8 @@
-// npm run bench -- [--rounds 10] [--images 1000] [--only networks,detector,first-score,sizes] [--out FOLDER] [resnet18 resnet50 mobilenet_v2]
+// npm run bench -- [--rounds 10] [--images 1000] [--only networks,chromium,detector,first-score,sizes] [--out FOLDER] [resnet18 resnet50 mobilenet_v2]
 //
 // Every figure that is claimed, each part in a file of its own:
 //   networks.js     scores of torchvision's networks against onnxruntime-web (peers.js) and tfjs (tfjs.js), and their memory
+//   chromium.js     the same scores in Chromium
 //   detector.js     the bundled detector: images a second by workers, profiles, memory after many images (--images 10000)
 //   first-score.js  the first score from nothing in Chromium, stage by stage
 //   sizes           what is downloaded: the binaries raw and after brotli, the npm package
@@ -14,6 +15,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import zlib from 'node:zlib';
+import { measureInChromium } from './chromium.js';
 import { measureDetector } from './detector.js';
 import { measureFirstScore } from './first-score.js';
 import { measureNetworks } from './networks.js';
@@ -47,7 +49,7 @@ function measureSizes() {
   return [{ name: 'sizes', columns: ['file', 'bytes', 'after brotli; of the package, its tarball'], rows: [...rows, ['npm package', tarball.unpackedSize, tarball.size]] }];
 }
 
-const PARTS = { networks: measureNetworks, detector: measureDetector, 'first-score': measureFirstScore, sizes: measureSizes };
+const PARTS = { networks: measureNetworks, chromium: measureInChromium, detector: measureDetector, 'first-score': measureFirstScore, sizes: measureSizes };
 const wanted = values.only?.split(',') ?? Object.keys(PARTS);
 for (const name of wanted) if (!Object.hasOwn(PARTS, name)) throw new Error(`--only: there is no part "${name}": ${Object.keys(PARTS).join(', ')}`);
 
