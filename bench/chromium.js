@@ -4,6 +4,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { launch, serve } from '../tests/browser/helpers/browser.js';
 import { exportModels, folder, installPeers } from './peers.js';
+import { summarise } from './report.js';
 
 const ROOT = path.resolve(fileURLToPath(import.meta.url), '../..');
 
@@ -56,8 +57,10 @@ export async function measureInChromium({ names, rounds }) {
       await page.goto(`${server.address}package.json`); // anything of this origin
       const times = await page.evaluate(compete, { name, rounds });
       const base = Math.min(...times['onnxruntime-web forward']);
-      for (const [what, list] of Object.entries(times))
-        rows.push([name, what, Math.min(...list), [...list].sort((a, b) => a - b)[list.length >> 1], Math.min(...list) / base]);
+      for (const [what, list] of Object.entries(times)) {
+        const [min, median] = summarise(list);
+        rows.push([name, what, min, median, min / base]);
+      }
       await context.close();
     }
     return [{ name: 'chromium', columns: ['model', `Chromium ${browser.version()}`, 'min ms', 'median ms', 'of onnxruntime-web forward'], rows }];

@@ -4,6 +4,7 @@
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { launch, serve } from '../tests/browser/helpers/browser.js';
+import { summarise } from './report.js';
 
 const ROOT = path.resolve(fileURLToPath(import.meta.url), '../..');
 
@@ -75,7 +76,7 @@ export async function measureFirstScore({ rounds }) {
         for (const [stage, ms] of Object.entries(await page.evaluate(work))) times.set(stage, [...(times.get(stage) ?? []), ms]);
         await context.close();
       }
-    const rows = [...times].map(([stage, list]) => [stage, Math.min(...list), [...list].sort((a, b) => a - b)[list.length >> 1]]);
+    const rows = [...times].map(([stage, list]) => [stage, ...summarise(list)]);
     return [{ name: 'first-score', columns: [`Chromium ${browser.version()}`, 'min ms', 'median ms'], rows }];
   } finally {
     await browser.close();

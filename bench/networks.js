@@ -11,9 +11,8 @@ import { host } from '../wasm/js/host-node.js';
 import { SIZE, ensureSame, makeInput, openOurs, outputsOf, race, tapsOf, toNhwc } from './contest.js';
 import { measurePeak } from './peak.js';
 import { exportModels, folder, installPeers, openOnnxRuntime } from './peers.js';
+import { summarise } from './report.js';
 import { openTfjs, runsOnTfjs } from './tfjs.js';
-
-const median = (times) => [...times].sort((a, b) => a - b)[times.length >> 1];
 
 async function compile(variant) {
   host.prepare(variant);
@@ -67,9 +66,9 @@ function speedOf(name, times, { macsForward, macsBackward }, peaks) {
   const base = Math.min(...times['onnxruntime-web forward']);
   return Object.entries(times).map(([what, list]) => {
     const macs = /score|backward/.test(what) ? macsForward + macsBackward : macsForward;
-    const min = Math.min(...list);
+    const [min, median] = summarise(list);
     const gflops = (2 * macs) / min / 1e6;
-    return [name, what, min, median(list), min / base, gflops, gflops / peaks[what.includes('relaxed') ? 'relaxed' : 'simd']];
+    return [name, what, min, median, min / base, gflops, gflops / peaks[what.includes('relaxed') ? 'relaxed' : 'simd']];
   });
 }
 

@@ -5,6 +5,12 @@ import path from 'node:path';
 
 /** @typedef {{ name: string, columns: string[], rows: (string | number)[][] }} Table */
 
+/** @param {number[]} times @returns {[number, number]} the shortest, and the median */
+export function summarise(times) {
+  const sorted = [...times].sort((a, b) => a - b);
+  return [sorted[0], sorted[sorted.length >> 1]];
+}
+
 /** Enough digits to tell two runs apart, no more. */
 function show(value) {
   if (typeof value !== 'number') return String(value);
