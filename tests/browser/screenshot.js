@@ -48,6 +48,7 @@ const workshop = async (page) => {
   await page.click('text=Your own model');
   await page.click('text=Take the bundled one');
   await page.waitForSelector('.chip');
+  await page.fill('#fraction', '40'); // or there would be too few for a threshold
   await give(page, 'nac-workshop', 0, 'familiar');
   await page.waitForSelector('text=/images counted/');
   await give(page, 'nac-workshop', 1, 'clothes');
