@@ -43,6 +43,7 @@ static const struct {
     {"networks/deit", {"norm=cls", "blocks.2.norm2", "blocks.1.norm2", "blocks.0.norm2"}},
     /* What is behind the last product is logits. */
     {"taps/squeezenet", {"/3/3.2/Relu_output_0", "/2/2.2/Relu_output_0", "/0/0.2/Relu_output_0"}},
+    {"onnx/sound", {"pooled"}}, /* but where there is nothing in front of it */
     /* Its transformers' tokens are of parts of an image. */
     {"taps/mobilevit", {"/ReduceMean_output_0", "/features/features.4/fuse/fuse.2/Relu_output_0", "/features/features.2/fuse/fuse.2/Relu_output_0",
                         "/features/features.0/features.0.2/Relu_output_0"}},

@@ -33,15 +33,15 @@ static int count_features(const nac_survey *s) {
     return count;
 }
 
-/* Finds the tap nearest to the logits; *cut is where it stands among the cuts, *covered how many positions the tensor has
+/* Finds the tap nearest to the logits among cuts[0, features); *cut is where it stands among the cuts, *covered how many positions the tensor has
  * that says the same. False where there is none.
  *   - the last global pool (of an image or of tokens), or the layer norm right behind it;
  *   - the layer norm of whose tokens the first is taken, as a vision transformer does;
  *   - what the last matrix product reads. */
-static bool find_classifier_input(const nac_survey *s, nac_graph_tap *tap, int *cut, int *covered) {
+static bool find_classifier_input(const nac_survey *s, int features, nac_graph_tap *tap, int *cut, int *covered) {
     const nac_graph *graph = s->graph;
     int before_product = NAC_NONE, last_norm = NAC_NONE;
-    for (int i = count_features(s) - 1; i >= 0; --i) {
+    for (int i = features - 1; i >= 0; --i) {
         const int value = s->cuts[i];
         if (!graph->values[value].name) continue;
         const nac_node *producer = nac_survey_computed_by(graph, value);
@@ -127,20 +127,23 @@ static int tap_stages(const nac_survey *s, nac_graph_tap *taps, int found, int b
     return found;
 }
 
-static int choose(const nac_survey *s, nac_graph_tap *taps) {
+/* From cuts[0, features). */
+static int choose(const nac_survey *s, int features, nac_graph_tap *taps) {
     /* The tensor that the global pool reads says the same as the pool: its sums of z and g are multiples of the pool's. So is
      * everything of its size passed over, as the authors leave out ResNet's layer4. */
     int cut, covered = 0, found = 0;
     nac_graph_tap tap;
-    if (find_classifier_input(s, &tap, &cut, &covered)) taps[found++] = tap;
-    else cut = count_features(s);
+    if (find_classifier_input(s, features, &tap, &cut, &covered)) taps[found++] = tap;
+    else cut = features;
     return is_isotropic(s) ? tap_blocks(s, taps, found) : tap_stages(s, taps, found, cut, covered);
 }
 
 nac_status nac_graph_auto_taps(const nac_graph *graph, nac_graph_tap taps[NAC_AUTO_TAPS], int *count, nac_error *error) {
     nac_survey s;
     const nac_status status = nac_survey_make(&s, graph, error);
-    if (status == NAC_OK) *count = choose(&s, taps);
+    if (status == NAC_OK) *count = choose(&s, count_features(&s), taps);
+    /* The only product makes the logits: they are all that there is. */
+    if (status == NAC_OK && *count == 0) *count = choose(&s, s.cut_count, taps);
     nac_survey_free(&s);
     return status;
 }
