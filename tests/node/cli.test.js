@@ -308,6 +308,27 @@ test('a limited profile is balanced, held-out images come from the rest, and it 
   assert.deepEqual(info.json.metadata.labels, LABELS);
 });
 
+test('too few held-out images for the promise: it says how many it takes, and calls nothing out', async () => {
+  const few = await nac('profile', '--model', file('tiny.onnx'), '--id', file('id'), '--limit', '12', '--layers', LAYERS, '--preset', file('preset.json'), '--false-alarm', '0.1', '--out', file('few'));
+  assert.equal(few.code, 0);
+  assert.match(few.stderr + few.stdout, /nothing will be called out: 10 % false alarms take at least 9 held-out images, and there are 3/);
+  const scored = await nac('score', '--model', file('tiny.onnx'), '--profile', file('few'), file('ood'), '--json');
+  assert.ok(scored.json.results.every(({ verdict }) => verdict === 'in'));
+});
+
+test('labels of a file go into the profile, and a file of another model is refused', async () => {
+  const common = ['profile', '--model', file('tiny.onnx'), '--id', file('id'), '--limit', '12', '--layers', LAYERS, '--preset', file('preset.json'), '--out', file('labelled')];
+  const names = LABELS.map((label) => `a ${label}`);
+  writeFileSync(file('labels.txt'), `${names.join('\r\n')}\r\n`);
+  assert.equal((await nac(...common, '--labels', file('labels.txt'))).code, 0);
+  const info = await nac('info', file('labelled'), '--json');
+  assert.deepEqual(info.json.metadata.labels, names);
+  writeFileSync(file('labels.txt'), 'one\n');
+  const refused = await nac(...common, '--labels', file('labels.txt'));
+  assert.equal(refused.code, 3);
+  assert.match(refused.stderr, new RegExp(`labels\\.txt: names of 1 classes, and the model has ${LABELS.length}`));
+});
+
 test('tune finds settings no worse than the defaults, writes their profile, and says what it searched with', async () => {
   const common = ['tune', '--model', file('tiny.onnx'), '--id', file('id'), '--holdout', file('held'), '--layers', LAYERS, '--preset', file('preset.json'), '--json'];
   const real = await nac(...common, '--ood', file('ood'), '--out', file('tuned'));

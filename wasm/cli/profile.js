@@ -23,6 +23,7 @@ DIR holds PNG and JPEG files (its folders are classes) or sprites; or is a sprit
   --seed S             of the choice (0)
   --layers a,b=KIND    taps: names of ONNX tensors; KIND sum (default), nhwc, mean, cls or none. "auto" chooses
   --preset NAME        preprocessing: imagenet, cifar10, tf or a JSON file (by the model's input: 32 x 32 is cifar10)
+  --labels FILE        names of the classes, one a line (the model's own; else the folders of DIR where there are as many)
   --alpha a,b          steepness, one a layer or one for all (1 / the 0.7-quantile of |Z G|)
   --bins M,M           edges, even (50)
   --fill O,O           images that fill a bin (a twentieth of all)
@@ -41,6 +42,7 @@ export const options = {
   seed: { type: 'string' },
   layers: { type: 'string' },
   preset: { type: 'string' },
+  labels: { type: 'string' },
   alpha: { type: 'string' },
   bins: { type: 'string' },
   fill: { type: 'string' },
@@ -78,6 +80,7 @@ export async function run({ values, paths }, { terminal, signal, argv }) {
   const holdout = shard ? [] : values.holdout ? await listImages(values.holdout, skipped.add) : chosen.holdout;
 
   const info = await readModelInfo(model);
+  const labels = await labelsFor(values.labels, info, all);
   const preprocess = (await readPreset(values.preset)) ?? presetFor(info, terminal);
   const count = images.length + holdout.length;
   const { bytes, summary: built } = await build(host, {
@@ -89,7 +92,7 @@ export async function run({ values, paths }, { terminal, signal, argv }) {
     ...settings,
     falseAlarm,
     total: chosen.images.length,
-    labels: labelsFor(info, all),
+    labels,
     provenance: { command: ['nac', ...argv].join(' '), version: await packageVersion(), ...(shard && { shard: values.shard }) },
     onError: skipped.add,
     onProgress: ({ stage, loaded }) => stage === 'images' && terminal.progress('counting', loaded, count),

@@ -37,6 +37,7 @@ ones. Evaluate on other outliers than these.
   --seed S             of the choices (0)
   --layers a,b=KIND    taps: names of ONNX tensors; KIND sum (default), nhwc, mean, cls or none. "auto" chooses
   --preset NAME        preprocessing: imagenet, cifar10, tf or a JSON file (by the model's input: 32 x 32 is cifar10)
+  --labels FILE        names of the classes, one a line (the model's own; else the folders of DIR where there are as many)
   --false-alarm RATE   share of in-distribution images that the threshold flags (0.05)
   --out P              ${RUN_HELP}`;
 
@@ -53,6 +54,7 @@ export const options = {
   seed: { type: 'string' },
   layers: { type: 'string' },
   preset: { type: 'string' },
+  labels: { type: 'string' },
   'false-alarm': { type: 'string' },
   out: { type: 'string' },
 };
@@ -81,6 +83,7 @@ export async function run({ values, paths }, { terminal, signal, argv }) {
   const halves = [0, 1].map((half) => held.filter((_, i) => i % 2 === half));
 
   const info = await readModelInfo(model);
+  const labels = await labelsFor(values.labels, info, all);
   const preprocess = (await readPreset(values.preset)) ?? presetFor(info, terminal);
   const { pool, info: opened, module, sha256 } = await openPool(host, { model, taps, preprocess, ...runOptions(values), signal });
   try {
@@ -118,7 +121,7 @@ export async function run({ values, paths }, { terminal, signal, argv }) {
     const profile = collector.finish();
     const calibrated = await calibrate(engine, profile, calibrating.map((states) => statesOfLayers(states, layers)), falseAlarm);
     const provenance = { command: ['nac', ...argv].join(' '), version: await packageVersion(), tunedWith: values.ood ?? 'synthetic' };
-    describeProfile(profile, { modelName: baseName(model), sha256, preprocess: opened.preprocess, labels: labelsFor(info, all) ?? opened.labels, provenance });
+    describeProfile(profile, { modelName: baseName(model), sha256, preprocess: opened.preprocess, labels: labels ?? opened.labels, provenance });
     await addSelfTest(profile, pool);
     await writeOutput(out, [profile.save()]);
 

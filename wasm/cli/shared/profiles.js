@@ -1,7 +1,9 @@
 // @ts-check
 /** What `nac profile` and `nac tune` share: which images, which labels, and what to say at the end. */
+import { NacError } from '../../js/error.js';
 import { defaultPreset } from '../../js/inspect.js';
 import { balancedOrder } from '../../js/subset.js';
+import { readInput } from './files.js';
 import { groupsOf } from './images.js';
 
 /**
@@ -18,13 +20,21 @@ export function choose(all, { limit, fraction, seed }) {
 }
 
 /**
+ * Names of the classes in the order of the logits: those of a file, one a line; else undefined where the model
+ * has its own, which the package takes; else the folders of the images, where there are as many as classes.
+ * @param {string | undefined} file
  * @param {any} info of the model
  * @param {import('./images.js').LazyImage[]} images
  */
-export function labelsFor(info, images) {
-  if (Array.isArray(info.labels) && info.labels.length > 0) return undefined; // the package takes them
-  const groups = groupsOf(images);
+export async function labelsFor(file, info, images) {
   const classes = info.outputs?.[0]?.dims?.at(-1);
+  if (file !== undefined) {
+    const lines = new TextDecoder().decode(await readInput(file)).replace(/\s+$/, '').split(/\r?\n/);
+    if (classes > 0 && lines.length !== classes) throw new NacError('MISMATCH', `${file}: names of ${lines.length} classes, and the model has ${classes}`);
+    return lines;
+  }
+  if (Array.isArray(info.labels) && info.labels.length > 0) return undefined;
+  const groups = groupsOf(images);
   return groups?.length === classes ? groups : undefined;
 }
 
@@ -42,5 +52,14 @@ export function describe(out, built, terminal) {
     terminal.log(`  ${name}=${pool}: ${neurons} neurons, alpha ${Number(alpha.toPrecision(4))}, ${M} edges, filled by ${O}`);
   if (built.repeated > 0) terminal.log(`  ${built.repeated} held-out images are in the profile too and were left out`);
   if (built.threshold === null) terminal.log('  not calibrated: scores, but no verdicts');
+  else if (built.threshold === 0) terminal.log(`  nothing will be called out: ${tooFew(built)}`);
   else terminal.log(`  threshold ${built.threshold.toFixed(4)} for ${100 * built.falseAlarm} % false alarms, from ${built.calibration} held-out images`);
+}
+
+/**
+ * A conformal p-value is at least 1 / (n + 1), so that few held-out images cannot keep a promise of few false alarms.
+ * @param {{ falseAlarm: number, calibration: number }} built
+ */
+export function tooFew({ falseAlarm, calibration }) {
+  return `${100 * falseAlarm} % false alarms take at least ${Math.ceil(1 / falseAlarm - 1e-9) - 1} held-out images, and there are ${calibration}`;
 }
