@@ -1,9 +1,9 @@
 // @ts-check
 /** What `nac profile` and `nac tune` share: which images, which labels, and what to say at the end. */
 import { NacError } from '../../js/error.js';
+import { readBytes } from '../../js/host-node.js';
 import { defaultPreset } from '../../js/inspect.js';
 import { balancedOrder } from '../../js/subset.js';
-import { readInput } from './files.js';
 import { groupsOf } from './images.js';
 
 /**
@@ -29,7 +29,7 @@ export function choose(all, { limit, fraction, seed }) {
 export async function labelsFor(file, info, images) {
   const classes = info.outputs?.[0]?.dims?.at(-1);
   if (file !== undefined) {
-    const lines = new TextDecoder().decode(await readInput(file)).replace(/\s+$/, '').split(/\r?\n/);
+    const lines = new TextDecoder().decode(await readBytes(file)).replace(/\s+$/, '').split(/\r?\n/);
     if (classes > 0 && lines.length !== classes) throw new NacError('MISMATCH', `${file}: names of ${lines.length} classes, and the model has ${classes}`);
     return lines;
   }
