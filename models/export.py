@@ -171,8 +171,9 @@ def main():
     p.add_argument("--eval", choices=("holdout", "test", "none"), default="holdout")
     args = p.parse_args()
 
-    model = ResNet18().eval()
-    model.load_state_dict(torch.load(args.checkpoint, map_location="cpu"))
+    state = torch.load(args.checkpoint, map_location="cpu")
+    model = ResNet18(width=len(state["conv1.weight"])).eval()
+    model.load_state_dict(state)
     proto = export_float32(model)
     readable_names(proto.graph)
     halve_weights(proto.graph)

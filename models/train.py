@@ -50,6 +50,7 @@ BFLOAT16 = "avx512_bf16" in pathlib.Path("/proc/cpuinfo").read_text()
 def arguments():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--out", type=pathlib.Path, required=True)
+    p.add_argument("--width", type=int, default=64, help="channels of the first stage")
     p.add_argument("--epochs", type=int, default=30)
     p.add_argument("--small-epochs", type=int, default=14, help="first epochs, on 24-pixel crops")
     p.add_argument("--peak", type=float, default=0.1, help="learning rate after warm-up")
@@ -216,7 +217,7 @@ def main():
     images, labels = tiles.load("train")
     holdout = tiles.load("holdout")
     flips = torch.randint(2, (len(images),), generator=generator).bool()
-    model = ResNet18().to(memory_format=torch.channels_last)
+    model = ResNet18(width=args.width).to(memory_format=torch.channels_last)
     if BFLOAT16:
         quicken(model)
     replicas = Replicas(model, args.threads)
