@@ -60,6 +60,6 @@ export function describe(out, built, terminal) {
  * A conformal p-value is at least 1 / (n + 1), so that few held-out images cannot keep a promise of few false alarms.
  * @param {{ falseAlarm: number, calibration: number }} built
  */
-export function tooFew({ falseAlarm, calibration }) {
+function tooFew({ falseAlarm, calibration }) {
   return `${100 * falseAlarm} % false alarms take at least ${Math.ceil(1 / falseAlarm - 1e-9) - 1} held-out images, and there are ${calibration}`;
 }
