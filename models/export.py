@@ -1,13 +1,13 @@
 """Writes a checkpoint as ONNX, checks the file, and measures the accuracy of the file itself.
 
-    OMP_NUM_THREADS=1 /usr/bin/python3 models/export.py .cache/train/epoch-16.pt models/cifar10-resnet18.onnx
+    OMP_NUM_THREADS=1 /usr/bin/python3 models/export.py .cache/train/epoch-30.pt models/cifar10-resnet18.onnx
 
 Input `input` float32 [N, 3, 32, 32], normalised; output `logits` float32 [N, 10]. The tensors a detector
 taps carry plain names: `layer1` .. `layer4` (after the residual addition and ReLU) and `avgpool`
-[N, 256, 1, 1]. The exporter folds each BatchNorm into the convolution in front of it.
+[N, 512, 1, 1]. The exporter folds each BatchNorm into the convolution in front of it.
 
 Weights are float16 initializers, each followed by a Cast to float32: half the bytes to fetch, still plain
-ONNX, and arithmetic stays in float32. Biases stay float32 (10 KB in all). Class names are in the model's
+ONNX, and arithmetic stays in float32. Biases stay float32 (20 KB in all). Class names are in the model's
 metadata_props under "labels", as a JSON array.
 
 --eval SPLIT prints the accuracy of checkpoint and file on holdout (default), test, or none.

@@ -179,7 +179,7 @@ test('the heat map of every layer that has positions is what Node computes, and 
     const wanted = Array.from(map.values, (value, i) => {
       const at = (index, count, size) => Math.floor(((index + 0.5) / count) * size);
       const pixel = at(Math.floor(i / map.width), map.height, view.height) * view.width + at(i % map.width, map.width, view.width);
-      const [r, g, b, a] = hot(value / most);
+      const [r, g, b, a] = hot(most > 0 ? value / most : 0); // a layer may be covered everywhere
       return subdued(...view.pixels.subarray(3 * pixel, 3 * pixel + 3)).map((grey, c) => grey + ([r, g, b][c] - grey) * (a / 255));
     });
     const error = drawn.flat().reduce((sum, level, i) => sum + Math.abs(level - wanted.flat()[i]), 0) / (3 * drawn.length);
