@@ -31,8 +31,7 @@ export const tapsOf = (name) =>
 export async function openOurs(module, bytes, taps, nhwc) {
   const engine = await Engine.create(module);
   const model = engine.openModel(bytes);
-  const session = engine.createSession(model, { batch: 1, height: SIZE, width: SIZE, taps: taps.map((name) => ({ name, pool: 'sum' })) });
-  model.close();
+  const session = engine.createSession(model, { batch: 1, height: SIZE, width: SIZE, taps: taps.map((name) => ({ name, pool: 'sum' })), closeModel: true });
   const profile = engine.createProfile(session.taps.map((tap) => ({ ...tap, alpha: 1, M: 50, O: 50 })));
   const step = () => {
     session.input(0).set(nhwc);

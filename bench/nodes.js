@@ -19,7 +19,7 @@ host.prepare(values.variant);
 const engine = await Engine.create(await WebAssembly.compile(readFileSync(host.wasm(values.variant))));
 const model = engine.openModel(readFileSync(positionals[0]));
 const free = model.info.inputs[0].dims;
-const session = engine.createSession(model, { batch: 1, height: free[2] ?? 224, width: free[3] ?? 224 });
+const session = engine.createSession(model, { batch: 1, height: free[2] ?? 224, width: free[3] ?? 224, closeModel: true });
 const nodes = timeNodes(session, Number(values.rounds));
 const peak = await measurePeak(values.variant);
 const total = sumTimes(nodes);

@@ -41,10 +41,26 @@ const uint8_t *nacw_image_rgb(const nac_image *image) {
 
 /* ---- Sessions ---------------------------------------------------------------------------------- */
 
-/* tensors and pools are [tap_count]; pools holds nac_pool as int32. */
-nac_status nacw_session_create(const nac_model *model, int batch, int height, int width, const char *const *tensors, const int32_t *pools,
+/* A model that nobody needs after this session, and the file that it reads. */
+typedef struct last_model {
+    nac_model *model; /* NULL: closed */
+    void *file;
+} last_model;
+
+static void close_model(void *context) {
+    last_model *last = context;
+    if (!last->model) return;
+    nac_model_close(last->model);
+    free(last->file);
+    last->model = NULL;
+}
+
+/* tensors and pools are [tap_count]; pools holds nac_pool as int32. `file`: the bytes that the model was opened from, when it is to be closed
+ * and they are to be freed, whatever comes of the session; NULL: the model stays. */
+nac_status nacw_session_create(nac_model *model, void *file, int batch, int height, int width, const char *const *tensors, const int32_t *pools,
                                size_t tap_count, int backend, int keep_maps, nac_session **session, nac_error *error) {
     nac_tap taps[NAC_MAX_TAPS];
+    last_model last = {file ? model : NULL, file};
     /* Past the limit only the count matters: the session refuses it before it reads a tap. */
     for (size_t i = 0; i < tap_count && i < NAC_MAX_TAPS; ++i) taps[i] = (nac_tap){.tensor = tensors[i], .pool = (nac_pool)pools[i]};
     const nac_session_options options = {
@@ -55,8 +71,12 @@ nac_status nacw_session_create(const nac_model *model, int batch, int height, in
         .tap_count = tap_count,
         .backend = (nac_backend)backend,
         .keep_maps = keep_maps != 0,
+        .model_read = close_model,
+        .context = &last,
     };
-    return nac_session_create(model, &options, session, error);
+    const nac_status status = nac_session_create(model, &options, session, error);
+    close_model(&last);
+    return status;
 }
 
 /* ---- Profiles ---------------------------------------------------------------------------------- */

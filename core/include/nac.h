@@ -183,12 +183,16 @@ typedef struct nac_session_options {
     size_t tap_count;  /* 0: "auto", see nac_session_tap_name */
     nac_backend backend;
     bool keep_maps;    /* keep every tap's whole z, for nac_session_tap_map */
+    /* NULL, or called when nothing more will be read of the model, before weights are packed and the memory of runs is taken: who closes
+     * the model and frees its bytes there never holds both. Not called where creation fails before that. */
+    void (*model_read)(void *context);
+    void *context;
 } nac_session_options;
 
 typedef struct nac_session nac_session;
 
 /* Binds the input's size, folds, fuses, plans one arena for forward and backward, packs weights. After
- * this no run allocates. The model may be closed. NAC_LIMIT_EXCEEDED says how many bytes are needed. */
+ * this no run allocates. The model may be closed then, or earlier (model_read). NAC_LIMIT_EXCEEDED says how many bytes are needed. */
 nac_status nac_session_create(const nac_model *model, const nac_session_options *options, nac_session **session, nac_error *error);
 void nac_session_destroy(nac_session *session);
 

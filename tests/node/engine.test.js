@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { codeOf, makeEngine } from './helpers/engine.js';
-import { runTiny, tinyModel } from './helpers/onnx.js';
+import { bytes, join, runTiny, text, tinyModel } from './helpers/onnx.js';
 import { encodePng, noise, PREPROCESS } from './helpers/scene.js';
 
 const TAPS = [{ name: 'features', pool: 'sum' }, { name: 'stage2', pool: 'sum' }, { name: 'stage1', pool: 'sum' }];
@@ -159,6 +159,22 @@ test('what has been closed cannot be used', async () => {
   model.close();
   for (const use of [() => session.forward(), () => session.input(), () => session.logits(), () => engine.createSession(model)])
     assert.equal(codeOf(use), 'CLOSED');
+});
+
+test('a session closes its model when it is told to, even where nothing comes of it', async () => {
+  const engine = await makeEngine();
+  const model = engine.openModel(tinyModel().bytes);
+  engine.createSession(model, { height: 8, width: 8, closeModel: true }).close();
+  const failing = engine.openModel(tinyModel().bytes);
+  assert.throws(() => engine.createSession(failing, { taps: [{ name: 'nowhere', pool: 'sum' }], closeModel: true }), { message: /nowhere/ });
+  for (const closed of [model, failing]) assert.equal(codeOf(() => engine.createSession(closed)), 'CLOSED');
+  const before = engine.memoryBytes;
+  const large = Buffer.concat([tinyModel().bytes, bytes(14, join(text(1, 'a note'), text(2, 'x'.repeat(4e6))))]);
+  for (let i = 0; i < 20; ++i) {
+    engine.createSession(engine.openModel(large), { height: 8, width: 8, closeModel: true }).close();
+    codeOf(() => engine.createSession(engine.openModel(large), { batch: 0, closeModel: true }));
+  }
+  assert.ok(engine.memoryBytes - before < 8e6, 'the files of forty models were given back');
 });
 
 test('memory does not grow over thousands of runs', async () => {

@@ -66,6 +66,24 @@ test('a model that is too large says how much it needs, and the next one works',
   assert.deepEqual(tinyLogits(engine), expected);
 });
 
+test('weights are held once while they change their form, and the file is gone before they are packed', async () => {
+  // Ten products both ways, 4 MB each: 80 MB packed, and as much again for the file and what is read from it if they stayed.
+  const C = 1024;
+  const names = Array.from({ length: 10 }, (_, i) => i);
+  const weights = Float32Array.from({ length: C * C }, (_, i) => Math.sin(i) / 16);
+  const model = modelOf([
+    node('Conv', ['x', 'first'], 'h0'), ...names.flatMap((i) => [node('Conv', [`h${i}`, `w${i}`], `c${i}`), node('Relu', [`c${i}`], `h${i + 1}`)]),
+    node('GlobalAveragePool', ['h10'], 'p'), node('Flatten', ['p'], 'y'), tensor('first', [C, 3, 1, 1], weights.subarray(0, 3 * C)),
+    ...names.map((i) => tensor(`w${i}`, [C, C, 1, 1], weights)), value(11, 'x', ['N', 3, 8, 8]), value(12, 'y', ['N', C]),
+  ]);
+  const engine = await makeEngine();
+  const session = engine.createSession(engine.openModel(model), { taps: [{ name: 'h0', pool: 'sum' }], closeModel: true });
+  const ratio = engine.memoryBytes / model.length;
+  // Twice, for both directions; the rest is the program itself, one set of weights in both forms, and holes.
+  assert.ok(ratio < 2.5, `${ratio} times the file`);
+  session.close();
+});
+
 test('sizes that XNNPACK would multiply past 32 bits are left to plain loops', async () => {
   // 1250 x 1250 windows of 27 x 27 pixels, four bytes each: 4.56 GB of pointers, of which 32 bits keep 0.26.
   const weights = tensor('w', [2, 3, 27, 27], new Float32Array(2 * 3 * 729).fill(0.01));

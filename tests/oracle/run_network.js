@@ -15,8 +15,7 @@ const [N, C, H, W] = shape.split(',').map(Number);
 host.prepare(values.variant);
 const engine = await Engine.create(await WebAssembly.compile(readFileSync(host.wasm(values.variant))));
 const model = engine.openModel(readFileSync(modelFile));
-const session = engine.createSession(model, { batch: 1, height: H, width: W });
-model.close(); // the file's bytes, which no session needs
+const session = engine.createSession(model, { batch: 1, height: H, width: W, closeModel: true });
 
 const input = new Float32Array(new Uint8Array(readFileSync(inputFile)).buffer);
 const { classes, taps } = session;

@@ -217,6 +217,47 @@ static void test_maps_sum_to_z(void) {
     golden_close(&onnx);
 }
 
+typedef struct early_end {
+    nac_model *model;
+    uint8_t *file;
+} early_end;
+
+static void end_early(void *context) {
+    early_end *end = context;
+    nac_model_close(end->model);
+    memset(end->file, 0xff, 64); /* a read of what is freed may go unseen, one of this would not */
+    free(end->file);
+    *end = (early_end){0};
+}
+
+static void test_the_model_may_go_before_weights_are_packed(void) {
+    golden onnx = golden_read("networks/resnet.onnx");
+    nac_model *model;
+    nac_session *usual, *early = NULL;
+    early_end end = {.file = malloc(onnx.size)};
+    ENSURE(end.file != NULL);
+    memcpy(end.file, onnx.bytes, onnx.size);
+    ENSURE_OK(open_network(&onnx, &(nac_session_options){.batch = 1, .backend = backend}, &model, &usual), &error);
+    ENSURE_OK(nac_model_open(end.file, onnx.size, &end.model, &error), &error);
+    const nac_session_options options = {.batch = 1, .backend = backend, .model_read = end_early, .context = &end};
+    ENSURE_OK(nac_session_create(end.model, &options, &early, &error), &error);
+    ENSURE(end.model == NULL);
+    nac_session *const both[2] = {usual, early};
+    for (int i = 0; i < 2; ++i) {
+        fill_input(both[i]);
+        ENSURE_OK(nac_session_forward(both[i], &error), &error);
+        ENSURE_OK(nac_session_backward(both[i], &error), &error);
+    }
+    ENSURE(memcmp(nac_session_logits(usual), nac_session_logits(early), (size_t)nac_session_classes(usual) * sizeof(float)) == 0);
+    for (int tap = 0; tap < nac_session_tap_count(usual); ++tap) {
+        ENSURE(strcmp(nac_session_tap_name(usual, tap), nac_session_tap_name(early, tap)) == 0);
+        ENSURE(memcmp(nac_session_tap_g(usual, tap), nac_session_tap_g(early, tap), (size_t)nac_session_tap_neurons(usual, tap) * sizeof(float)) == 0);
+    }
+    nac_session_destroy(early);
+    close_network(model, usual);
+    golden_close(&onnx);
+}
+
 int main(void) {
     RUN(test_a_run_allocates_nothing);
     RUN(test_out_of_memory_at_every_allocation);
@@ -226,5 +267,6 @@ int main(void) {
     RUN(test_a_second_name_has_its_own_gradient);
     RUN(test_nan_is_named);
     RUN(test_maps_sum_to_z);
+    RUN(test_the_model_may_go_before_weights_are_packed);
     return TEST_RESULT();
 }

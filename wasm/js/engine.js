@@ -88,8 +88,8 @@ export class Engine {
   }
 
   /**
-   * @param {Model} model may be closed afterwards
-   * @param {{ batch?: number, height?: number, width?: number, taps?: Tap[], backend?: 'reference' | 'xnnpack', keepMaps?: boolean }} [options]
+   * @param {Model} model may be closed afterwards; with `closeModel` it is
+   * @param {{ batch?: number, height?: number, width?: number, taps?: Tap[], backend?: 'reference' | 'xnnpack', keepMaps?: boolean, closeModel?: boolean }} [options]
    */
   createSession(model, options) {
     return new Session(this.#heap, model, options);

@@ -29,7 +29,7 @@ export function inspect(engine, bytes, shape) {
   /** @type {[number, number]} */
   const size = shape ?? (free ? [ASSUMED, ASSUMED] : [height, width]);
   try {
-    const session = engine.createSession(model, { batch: batch > 0 ? batch : 1, height: size[0], width: size[1] });
+    const session = engine.createSession(model, { batch: batch > 0 ? batch : 1, height: size[0], width: size[1], closeModel: true });
     const facts = session.info;
     session.close();
     return { model: info, session: facts, size, sizeIs, error: null };

@@ -77,9 +77,8 @@ export class Runner {
     this.#batch = Number.isInteger(fixed) && fixed > 0 ? fixed : 1;
     if (this.#preprocess?.fixed) {
       const { width, height } = this.#preprocess.size(1, 1);
-      this.#sessionFor(height, width);
-      // Every image has this size, so the file's copy of the weights is not needed again.
-      this.#model.close();
+      // Every image has this size, so the file is not needed again.
+      this.#sessionFor(height, width, { closeModel: true });
       setup.model = new Uint8Array(0);
     }
   }
@@ -281,8 +280,9 @@ export class Runner {
    * A session for images of this size; the last one is kept.
    * @param {number} height
    * @param {number} width
+   * @param {{ closeModel?: boolean }} [how]
    */
-  #sessionFor(height, width) {
+  #sessionFor(height, width, { closeModel = false } = {}) {
     const current = this.#session;
     if (current && current.dims[1] === height && current.dims[2] === width) return current;
     if (current && this.#model?.closed)
@@ -291,7 +291,7 @@ export class Runner {
     current?.close();
     this.#session = undefined;
     const taps = this.#profile?.layers.map(({ name, pool }) => ({ name, pool })) ?? this.#setup.taps ?? [];
-    const options = { batch: this.#batch, height, width, taps, backend: this.#setup.backend ?? 'xnnpack', keepMaps: this.#profile !== undefined };
+    const options = { batch: this.#batch, height, width, taps, backend: this.#setup.backend ?? 'xnnpack', keepMaps: this.#profile !== undefined, closeModel };
     const session = naming(this.#setup.names?.model, () => this.#engine.createSession(/** @type {any} */ (this.#model), options));
     this.#session = session;
     this.#profile?.layers.forEach(({ name, neurons }, tap) => {

@@ -1,6 +1,7 @@
 /* xnnpack.c - the backend's life: which kernel computes which node, one workspace for all, and running them. */
 #include <math.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "backend/loops.h"
@@ -12,7 +13,6 @@ enum { ALIGNMENT = 64 }; /* XNN_ALLOCATION_ALIGNMENT at most */
 struct nac_xnnpack {
     const nac_graph *graph;
     nac_kernel *kernels; /* [node_count] */
-    int kernel_count;
     nac_shared_weights *shared;
     void *workspace;     /* as it was allocated */
 };
@@ -137,7 +137,7 @@ static nac_status prepare(nac_xnnpack *backend, const nac_node *node, nac_kernel
 /* One block: the operators' workspaces and, behind them, what loops exchange with operators. */
 static nac_status set_up(nac_xnnpack *backend, nac_error *error) {
     size_t size = 0;
-    for (int i = 0; i < backend->kernel_count; ++i) {
+    for (int i = 0; i < backend->graph->node_count; ++i) {
         nac_kernel *kernel = &backend->kernels[i];
         kernel->workspace_size = (kernel->workspace_size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
         size_t bytes;
@@ -151,7 +151,7 @@ static nac_status set_up(nac_xnnpack *backend, nac_error *error) {
         memset(backend->workspace, 0, size); /* the slack is read, and then thrown away */
         workspace = round_up(backend->workspace, ALIGNMENT);
     }
-    for (int i = 0; i < backend->kernel_count; ++i) {
+    for (int i = 0; i < backend->graph->node_count; ++i) {
         nac_kernel *kernel = &backend->kernels[i];
         const nac_node *node = &backend->graph->nodes[i];
         kernel->workspace = workspace;
@@ -162,8 +162,7 @@ static nac_status set_up(nac_xnnpack *backend, nac_error *error) {
     return NAC_OK;
 }
 
-/* Gives up the constants that a kernel has packed and that no node to come reads: a large network's weights would otherwise be held
- * twice at once. What a kernel has not packed stays counted, for every run reads it. */
+/* Gives up the constants that a kernel has packed and that no other node is still to read. What a kernel has not packed stays counted, for every run reads it. */
 static void release_packed(nac_graph *graph, const nac_node *node, const nac_kernel *kernel, int *readers) {
     for (int slot = 0; slot < node->input_count; ++slot) {
         const int input = node->inputs[slot];
@@ -173,17 +172,43 @@ static void release_packed(nac_graph *graph, const nac_node *node, const nac_ker
     }
 }
 
+/* A node in the order of preparing. */
+typedef struct turn {
+    int node;
+    int weights;  /* the constant that is its second input, or NAC_NONE */
+    size_t bytes; /* of it */
+} turn;
+
+static int compare_turns(const void *a, const void *b) {
+    const turn *x = a, *y = b;
+    if (x->bytes != y->bytes) return x->bytes < y->bytes ? 1 : -1;
+    if (x->weights != y->weights) return x->weights < y->weights ? -1 : 1;
+    return x->node < y->node ? -1 : x->node > y->node;
+}
+
+/* The largest weights first, while there are large holes for their packed copies; and the nodes that share them (a convolution and its gradient)
+ * one after the other, so that they can be released at once. So memory holds little more than the weights once, in one form or the other. */
 static nac_status prepare_all(nac_xnnpack *backend, nac_graph *graph, nac_error *error) {
+    turn *turns = nac_alloc_array((size_t)graph->node_count, sizeof *turns);
+    if (!turns) return nac_out_of_memory(error, "the backend's kernels");
+    for (int n = 0; n < graph->node_count; ++n) {
+        const nac_value *weights = nac_input(graph, &graph->nodes[n], 1);
+        turns[n] = (turn){.node = n, .weights = NAC_NONE};
+        if (!weights || !weights->constant) continue;
+        turns[n].weights = graph->nodes[n].inputs[1];
+        turns[n].bytes = nac_elements(&weights->shape) * nac_type_size(weights->type);
+    }
+    qsort(turns, (size_t)graph->node_count, sizeof *turns, compare_turns);
     int *readers;
-    NAC_TRY(nac_graph_count_uses(graph, NULL, 0, &readers, error));
-    nac_status status = NAC_OK;
-    while (status == NAC_OK && backend->kernel_count < graph->node_count) {
-        const nac_node *node = &graph->nodes[backend->kernel_count];
-        nac_kernel *kernel = &backend->kernels[backend->kernel_count++];
-        status = prepare(backend, node, kernel, error);
-        if (status == NAC_OK) release_packed(graph, node, kernel, readers);
+    nac_status status = nac_graph_count_uses(graph, NULL, 0, &readers, error);
+    if (status != NAC_OK) readers = NULL;
+    for (int i = 0; status == NAC_OK && i < graph->node_count; ++i) {
+        const int n = turns[i].node;
+        status = prepare(backend, &graph->nodes[n], &backend->kernels[n], error);
+        if (status == NAC_OK) release_packed(graph, &graph->nodes[n], &backend->kernels[n], readers);
     }
     nac_free(readers);
+    nac_free(turns);
     return status;
 }
 
@@ -208,7 +233,7 @@ nac_status nac_xnnpack_create(nac_graph *graph, nac_xnnpack **result, nac_error 
 
 void nac_xnnpack_destroy(nac_xnnpack *backend) {
     if (!backend) return;
-    for (int i = 0; backend->kernels && i < backend->kernel_count; ++i) reset_kernel(&backend->kernels[i]);
+    for (int i = 0; backend->kernels && i < backend->graph->node_count; ++i) reset_kernel(&backend->kernels[i]);
     nac_free(backend->kernels);
     while (backend->shared) {
         nac_shared_weights *next = backend->shared->next;

@@ -178,6 +178,7 @@ static nac_status build(nac_session *session, const nac_model *model, const nac_
     NAC_TRY(nac_graph_pool_taps(graph, session->taps, session->tap_count, error));
     session->classifier = nac_graph_find_classifier(graph, session->taps, session->tap_count);
     NAC_TRY(nac_graph_append_gradients(graph, session->taps, session->tap_count, error));
+    if (options->model_read) options->model_read(options->context);
     return plan_and_pack(session, error);
 }
 

@@ -11,6 +11,8 @@ typedef struct walk {
     nac_lowering lowering;
     int *producers;     /* [tensors]: node, or NAC_NONE */
     bool *needed;       /* [tensors] */
+    int *last_readers;  /* [tensors]: of the needed nodes, or NAC_NONE */
+    uint64_t collected; /* constant_bytes at the last collection */
     int logits;         /* tensor id */
     const nac_onnx_node *softmax; /* the final one that is left out, or NULL */
 } walk;
@@ -47,8 +49,12 @@ static void mark_needed(walk *w) {
         const nac_onnx_node *node = &model->nodes[n];
         bool needed = false;
         for (int i = 0; i < node->output_count; ++i) needed = needed || (node->outputs[i] != NAC_ONNX_ABSENT && w->needed[node->outputs[i]]);
-        for (int i = 0; i < node->input_count && needed; ++i)
-            if (node->inputs[i] != NAC_ONNX_ABSENT) w->needed[node->inputs[i]] = true;
+        for (int i = 0; i < node->input_count && needed; ++i) {
+            const int tensor = node->inputs[i];
+            if (tensor == NAC_ONNX_ABSENT) continue;
+            w->needed[tensor] = true;
+            if (w->last_readers[tensor] == NAC_NONE) w->last_readers[tensor] = n;
+        }
     }
 }
 
@@ -158,6 +164,36 @@ static nac_status bind_initializer(walk *w, int tensor) {
     return nac_lower_tensor(&w->lowering, initializer, w->lowering.model->tensor_names[tensor], &w->lowering.bindings[tensor]);
 }
 
+/* Frees the constants that no node of the graph reads and no node of the model after `node` will: weights in the file's order and type, of which
+ * there is a copy in another. */
+static nac_status collect(walk *w, int node) {
+    const nac_model *model = w->lowering.model;
+    nac_graph *graph = w->lowering.graph;
+    bool *read = nac_alloc_array((size_t)graph->value_count, sizeof *read);
+    if (!read) return nac_out_of_memory(w->lowering.error, "the model's tensors");
+    for (int n = 0; n < graph->node_count; ++n)
+        for (int i = 0; i < graph->nodes[n].input_count; ++i)
+            if (graph->nodes[n].inputs[i] != NAC_NONE) read[graph->nodes[n].inputs[i]] = true;
+    for (int t = 0; t < model->tensor_count; ++t)
+        if (w->lowering.bindings[t] >= 0 && w->last_readers[t] > node) read[w->lowering.bindings[t]] = true;
+    for (int v = 0; v < graph->value_count; ++v) {
+        if (read[v] || !graph->values[v].constant) continue;
+        nac_free(graph->values[v].data);
+        graph->values[v].data = NULL;
+    }
+    nac_free(read);
+    return NAC_OK;
+}
+
+/* A collection looks at the whole graph, so it has to be worth it. */
+static nac_status collect_sometimes(walk *w, int node) {
+    const uint64_t ENOUGH = 1 << 20;
+    const uint64_t bytes = w->lowering.graph->constant_bytes;
+    if (bytes - w->collected < ENOUGH) return NAC_OK;
+    w->collected = bytes;
+    return collect(w, node);
+}
+
 static nac_status lower_nodes(walk *w) {
     const nac_model *model = w->lowering.model;
     for (int n = 0; n < model->node_count; ++n) {
@@ -167,6 +203,7 @@ static nac_status lower_nodes(walk *w) {
         for (int i = 0; i < node->input_count; ++i)
             if (node->inputs[i] != NAC_ONNX_ABSENT) NAC_TRY(bind_initializer(w, node->inputs[i]));
         NAC_TRY(nac_onnx_op_find(node->op_type)->lower(&w->lowering));
+        NAC_TRY(collect_sometimes(w, n));
     }
     return NAC_OK;
 }
@@ -231,8 +268,9 @@ static nac_status survey(walk *w) {
     if (model->output_count < 1) return nac_fail(w->lowering.error, NAC_UNSUPPORTED, "the model has no output");
     w->producers = nac_alloc_array((size_t)model->tensor_count, sizeof *w->producers);
     w->needed = nac_alloc_array((size_t)model->tensor_count, sizeof *w->needed);
-    if (!w->producers || !w->needed) return nac_out_of_memory(w->lowering.error, "the model's tensors");
-    for (int t = 0; t < model->tensor_count; ++t) w->producers[t] = NAC_NONE;
+    w->last_readers = nac_alloc_array((size_t)model->tensor_count, sizeof *w->last_readers);
+    if (!w->producers || !w->needed || !w->last_readers) return nac_out_of_memory(w->lowering.error, "the model's tensors");
+    for (int t = 0; t < model->tensor_count; ++t) w->producers[t] = w->last_readers[t] = NAC_NONE;
     for (int n = 0; n < model->node_count; ++n)
         for (int i = 0; i < model->nodes[n].output_count; ++i)
             if (model->nodes[n].outputs[i] != NAC_ONNX_ABSENT) w->producers[model->nodes[n].outputs[i]] = n;
@@ -244,6 +282,7 @@ static nac_status survey(walk *w) {
 static void end(walk *w) {
     nac_free(w->producers);
     nac_free(w->needed);
+    nac_free(w->last_readers);
 }
 
 nac_status nac_model_check(const nac_model *model, nac_error *error) {

@@ -92,16 +92,12 @@ async function makeVim(engine, model, references, terminal) {
  * @param {number[]} dims of the session that computed the features
  */
 function classifierOf(engine, bytes, { name, pool }, [batch, height, width]) {
-  const model = engine.openModel(bytes);
+  // Never run: only this backend's session still has the weights.
+  const options = { batch, height, width, taps: [{ name, pool }], backend: /** @type {const} */ ('reference'), closeModel: true };
+  const session = engine.createSession(engine.openModel(bytes), options);
   try {
-    // Never run: only this backend's session still has the weights.
-    const session = engine.createSession(model, { batch, height, width, taps: [{ name, pool }], backend: 'reference' });
-    try {
-      return session.classifier();
-    } finally {
-      session.close();
-    }
+    return session.classifier();
   } finally {
-    model.close();
+    session.close();
   }
 }

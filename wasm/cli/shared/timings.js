@@ -77,10 +77,9 @@ export async function timeLayers({ model: modelFile, profile: profileFile, varia
   const model = engine.openModel(await readBytes(modelFile, { kind: 'model' }));
   const profile = engine.openProfile(await readBytes(profileFile, { kind: 'profile' }));
   const { width, height } = engine.preprocess(profile.metadata('preprocess')).size(1, 1);
-  const session = engine.createSession(model, { batch: 1, height, width, taps: profile.layers });
+  const session = engine.createSession(model, { batch: 1, height, width, taps: profile.layers, closeModel: true });
   const nodes = timeNodes(session);
   session.close();
-  model.close();
   profile.close();
   const [forward, backward] = ['forward', 'backward'].map((pass) => sumTimes(nodes.filter((node) => node.pass === pass)));
   return { variant: loaded.variant, rounds: ROUNDS, forward, backward, layers: groupByLayer(nodes) };

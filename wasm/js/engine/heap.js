@@ -235,6 +235,13 @@ export class Owned {
     return this.#address === 0;
   }
 
+  /** Closes this, but leaves the memory to whoever gets the address. @protected */
+  handOver() {
+    const { address } = this;
+    this.#address = 0;
+    return address;
+  }
+
   /** Gives the memory back; a second time does nothing. */
   close() {
     if (this.#address === 0) return;

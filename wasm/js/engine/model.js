@@ -12,7 +12,7 @@ import { Owned } from './heap.js';
 export const POOLS = /** @type {Pool[]} */ (['sum', 'nhwc', 'mean', 'cls', 'none']);
 const BACKENDS = ['reference', 'xnnpack'];
 
-/** An ONNX file. Sessions made from it do not need it any more. */
+/** An ONNX file. Sessions that have been made from it do not need it any more. */
 export class Model extends Owned {
   #bytes;
 
@@ -45,6 +45,13 @@ export class Model extends Owned {
     }
   }
 
+  /** For a session: the model and, where the session is to close it, the file.
+   * @param {boolean} close
+   */
+  lend(close) {
+    return close ? [this.handOver(), this.#bytes] : [this.address, 0];
+  }
+
   /** @param {number} address @protected */
   release(address) {
     this.heap.exports.nac_model_close(address);
@@ -56,15 +63,16 @@ export class Session extends Owned {
   /**
    * @param {Heap} heap
    * @param {Model} model
-   * @param {{ batch?: number, height?: number, width?: number, taps?: Tap[], backend?: 'reference' | 'xnnpack', keepMaps?: boolean }}
-   *   [options] without taps the core chooses ("auto"); height and width 0: the model's own
+   * @param {{ batch?: number, height?: number, width?: number, taps?: Tap[], backend?: 'reference' | 'xnnpack', keepMaps?: boolean,
+   *   closeModel?: boolean }} [options] without taps the core chooses ("auto"); height and width 0: the model's own; closeModel: the model is closed,
+   *   whatever comes of the session, and its memory given back before the session takes most of its own
    */
-  constructor(heap, model, { batch = 1, height = 0, width = 0, taps = [], backend = 'xnnpack', keepMaps = false } = {}) {
+  constructor(heap, model, { batch = 1, height = 0, width = 0, taps = [], backend = 'xnnpack', keepMaps = false, closeModel = false } = {}) {
     const address = heap.borrow((lend) => {
       const names = lend.pointers(taps.map((tap) => lend.text(tap.name).address));
       const pools = lend.copy(Int32Array.from(taps, (tap) => POOLS.indexOf(tap.pool)));
-      const common = [model.address, batch, height, width, names, pools, taps.length, BACKENDS.indexOf(backend), keepMaps ? 1 : 0];
-      return heap.callForAddress('nacw_session_create', ...common);
+      const size = [batch, height, width];
+      return heap.callForAddress('nacw_session_create', ...model.lend(closeModel), ...size, names, pools, taps.length, BACKENDS.indexOf(backend), keepMaps ? 1 : 0);
     });
     super(heap, address);
     const { exports } = heap;
