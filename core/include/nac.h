@@ -162,10 +162,10 @@ const char *nac_model_info(const nac_model *model);
 
 /* How a tap's tensor becomes one number a neuron. Sums, not means (paper's code): alpha belongs to one size. */
 typedef enum nac_pool {
-    NAC_POOL_SUM,  /* [N,C,H,W] over H,W; [N,T,C] over T; [N,C] as it is */
+    NAC_POOL_SUM,  /* [N,C,H,W] over H,W; [N,T,C] or [T,N,C] over T; [N,C] as it is */
     NAC_POOL_NHWC, /* [N,H,W,C] over H,W: channels last in the ONNX file */
     NAC_POOL_MEAN, /* like SUM, divided by the number of summands */
-    NAC_POOL_CLS,  /* [N,T,C]: token 0 alone */
+    NAC_POOL_CLS,  /* [N,T,C] or [T,N,C]: token 0 alone */
     NAC_POOL_NONE, /* every element is a neuron */
 } nac_pool;
 

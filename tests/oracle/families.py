@@ -1,8 +1,11 @@
-"""Families of classifiers that torchvision has not, written as timm and the authors write them: what matters is what the exporter makes of it."""
+"""Families of classifiers that torchvision has not, written as timm and the authors write them: what matters is what the exporter makes of it.
+Convolutional ones here, those made of tokens in families_tokens.py."""
 
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
+
+from families_tokens import ClipViT, DeiT, Mixer, PvtV2, XCiT
 
 # ---- BiT: ResNetV2 with group norms and standardised weights -------------------------------------------
 
@@ -49,52 +52,6 @@ class ResNetV2(nn.Module):
 
     def forward(self, x):
         return self.head(self.pool(F.relu(self.norm(self.stages(self.stem(x)))))).flatten(1)
-
-
-# ---- DeiT: a vision transformer with a class token and a distillation token ------------------------------
-
-
-class Attention(nn.Module):
-    """q, k and v from one product, taken apart by unbind."""
-
-    def __init__(self, width, heads):
-        super().__init__()
-        self.heads, self.qkv, self.proj = heads, nn.Linear(width, 3 * width), nn.Linear(width, width)
-
-    def forward(self, x):
-        N, T, C = x.shape
-        q, k, v = self.qkv(x).reshape(N, T, 3, self.heads, C // self.heads).permute(2, 0, 3, 1, 4).unbind(0)
-        weights = (q @ k.transpose(-2, -1) * (C // self.heads) ** -0.5).softmax(-1)
-        return self.proj((weights @ v).transpose(1, 2).reshape(N, T, C))
-
-
-class Block(nn.Module):
-    def __init__(self, width, heads):
-        super().__init__()
-        self.norm1, self.norm2 = nn.LayerNorm(width, eps=1e-6), nn.LayerNorm(width, eps=1e-6)
-        self.attn, self.mlp = Attention(width, heads), nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
-
-    def forward(self, x):
-        x = x + self.attn(self.norm1(x))
-        return x + self.mlp(self.norm2(x))
-
-
-class DeiT(nn.Module):
-    """The two tokens have a head each, whose logits are averaged; without `distilled` it is a plain ViT."""
-
-    def __init__(self, size, patch, width, depth, heads, classes, distilled=True):
-        super().__init__()
-        self.patch_embed = nn.Conv2d(3, width, patch, patch)
-        self.class_token = nn.Parameter(torch.zeros(1, 1 + distilled, width))
-        self.pos_embedding = nn.Parameter(torch.zeros(1, 1 + distilled + (size // patch) ** 2, width))
-        self.blocks, self.norm = nn.Sequential(*(Block(width, heads) for _ in range(depth))), nn.LayerNorm(width, eps=1e-6)
-        self.heads = nn.ModuleList(nn.Linear(width, classes) for _ in range(1 + distilled))
-
-    def forward(self, x):
-        x = self.patch_embed(x).flatten(2).transpose(1, 2)
-        x = torch.cat([self.class_token.expand(x.shape[0], -1, -1), x], 1) + self.pos_embedding
-        x = self.norm(self.blocks(x))
-        return sum(head(x[:, i]) for i, head in enumerate(self.heads)) / len(self.heads)
 
 
 # ---- MobileNetV2 as tf2onnx writes Keras' -------------------------------------------------------------
@@ -145,13 +102,130 @@ class KerasMobileNetV2(nn.Module):
         return self.dense(self.pool(self.head(self.blocks(self.stem(far_padded(x.permute(0, 3, 1, 2)))))))
 
 
+# ---- ConvNeXt V2: global response normalisation ---------------------------------------------------------
+
+
+class GlobalResponse(nn.Module):
+    """Each channel by its length over the image against the mean of all channels' lengths; channels last."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.gamma, self.beta = nn.Parameter(torch.rand(1, 1, 1, width)), nn.Parameter(torch.rand(1, 1, 1, width))
+
+    def forward(self, x):
+        length = torch.norm(x, p=2, dim=(1, 2), keepdim=True)
+        return self.gamma * (x * (length / (length.mean(-1, keepdim=True) + 1e-6))) + self.beta + x
+
+
+class ChannelNorm(nn.Module):
+    """A layer norm over the channels of [N,C,H,W], written out, as the authors do."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.rand(width) + 0.5), nn.Parameter(torch.rand(width))
+
+    def forward(self, x):
+        centred = x - x.mean(1, keepdim=True)
+        return self.weight[:, None, None] * (centred / torch.sqrt(centred.pow(2).mean(1, keepdim=True) + 1e-6)) + self.bias[:, None, None]
+
+
+class ConvNeXtV2Block(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.dwconv, self.norm = nn.Conv2d(width, width, 7, 1, 3, groups=width), nn.LayerNorm(width, eps=1e-6)
+        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), GlobalResponse(4 * width), nn.Linear(4 * width, width))
+
+    def forward(self, x):
+        return x + self.mlp(self.norm(self.dwconv(x).permute(0, 2, 3, 1))).permute(0, 3, 1, 2)
+
+
+class ConvNeXtV2(nn.Module):
+    def __init__(self, depths, widths, classes):
+        super().__init__()
+        self.stages = nn.Sequential()
+        for i, (depth, width) in enumerate(zip(depths, widths)):
+            reduce = [nn.Conv2d(3, width, 4, 4), ChannelNorm(width)] if i == 0 else [ChannelNorm(widths[i - 1]), nn.Conv2d(widths[i - 1], width, 2, 2)]
+            self.stages.append(nn.Sequential(*reduce, *(ConvNeXtV2Block(width) for _ in range(depth))))
+        self.norm, self.head = nn.LayerNorm(widths[-1], eps=1e-6), nn.Linear(widths[-1], classes)
+
+    def forward(self, x):
+        return self.head(self.norm(self.stages(x).mean((-2, -1))))
+
+
+# ---- HRNet: branches of several resolutions side by side ------------------------------------------------
+
+
+def conv(inputs, outputs, kernel=1, stride=1, active=True):
+    return nn.Sequential(nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(outputs), *([nn.ReLU()] if active else []))
+
+
+class BasicBlock(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.conv1, self.conv2 = conv(width, width, 3), conv(width, width, 3, active=False)
+
+    def forward(self, x):
+        return F.relu(x + self.conv2(self.conv1(x)))
+
+
+class Fusion(nn.Module):
+    """Every branch gets the sum of all: finer ones by strided convolutions, coarser ones enlarged to the nearest pixel."""
+
+    def __init__(self, widths):
+        super().__init__()
+        self.branches = nn.ModuleList(nn.Sequential(BasicBlock(width), BasicBlock(width)) for width in widths)
+        self.paths = nn.ModuleList(nn.ModuleList(self.path(widths, i, j) for j in range(len(widths))) for i in range(len(widths)))
+
+    @staticmethod
+    def path(widths, i, j):
+        if j > i:
+            return nn.Sequential(conv(widths[j], widths[i], active=False), nn.Upsample(scale_factor=2 ** (j - i), mode="nearest"))
+        return nn.Sequential(*(conv(widths[j], widths[j] if k < i - 1 else widths[i], 3, 2, k < i - 1) for k in range(j, i)))
+
+    def forward(self, branches):
+        branches = [blocks(x) for blocks, x in zip(self.branches, branches)]
+        return [F.relu(sum(path(x) for path, x in zip(paths, branches))) for paths in self.paths]
+
+
+class HRNet(nn.Module):
+    """width: of the finest branch; each coarser one, which the coarsest so far begets, is twice as wide. Pixels are put in a row for their mean."""
+
+    def __init__(self, width, branches, classes):
+        super().__init__()
+        widths = [width * 2**i for i in range(branches)]
+        self.stem = nn.Sequential(conv(3, 64, 3, 2), conv(64, 64, 3, 2), BasicBlock(64))
+        self.begin = nn.ModuleList([conv(64, widths[0], 3), conv(64, widths[1], 3, 2)])
+        self.fusions = nn.ModuleList(Fusion(widths[:count]) for count in range(2, branches + 1))
+        self.transitions = nn.ModuleList(conv(widths[i - 1], widths[i], 3, 2) for i in range(2, branches))
+        self.heads = nn.ModuleList(conv(widths[i], 128 * 2**i) for i in range(branches))
+        self.downs = nn.ModuleList(conv(128 * 2**i, 256 * 2**i, 3, 2) for i in range(branches - 1))
+        self.final, self.classifier = conv(128 * 2 ** (branches - 1), 2048), nn.Linear(2048, classes)
+
+    def forward(self, x):
+        x = self.stem(x)
+        branches = self.fusions[0]([begin(x) for begin in self.begin])
+        for fusion, transition in zip(self.fusions[1:], self.transitions):
+            branches = fusion([*branches, transition(branches[-1])])
+        y = self.heads[0](branches[0])
+        for head, down, branch in zip(self.heads[1:], self.downs, branches[1:]):
+            y = head(branch) + down(y)
+        return self.classifier(self.final(y).flatten(2).mean(2))
+
+
 # ---- The named sizes ---------------------------------------------------------------------------------
 
 MOBILENET_V2 = [[1, 16, 1, 1], [6, 24, 2, 2], [6, 32, 3, 2], [6, 64, 4, 2], [6, 96, 3, 1], [6, 160, 3, 2], [6, 320, 1, 1]]
+PVT_V2_B0 = [[32, 1, 8, 8, 2], [64, 2, 4, 8, 2], [160, 5, 2, 4, 2], [256, 8, 1, 4, 2]]
 NETWORKS = {
     "resnetv2_50x1_bit": lambda: ResNetV2([3, 4, 6, 3], 64, 1000, lambda channels: nn.GroupNorm(32, channels), StandardisedConv),
     "resnetv2_50": lambda: ResNetV2([3, 4, 6, 3], 64, 1000, nn.BatchNorm2d, nn.Conv2d),
     "keras_mobilenet_v2": lambda: KerasMobileNetV2(MOBILENET_V2, 32, 1280, 1000),
+    "convnextv2_atto": lambda: ConvNeXtV2([2, 2, 6, 2], [40, 80, 160, 320], 1000),
+    "hrnet_w18_small": lambda: HRNet(18, 4, 1000),
+    "clip_vit_tiny_16": lambda: ClipViT(224, 16, 192, 12, 3, 1000),
+    "mixer_tiny_16": lambda: Mixer(224, 16, 256, 8, 1000),
+    "xcit_nano_12_16": lambda: XCiT(4, 128, 12, 4, 1000),
+    "pvt_v2_b0": lambda: PvtV2(PVT_V2_B0, 1000),
     "deit_tiny_distilled_16": lambda: DeiT(224, 16, 192, 12, 3, 1000),
     "vit_tiny_16": lambda: DeiT(224, 16, 192, 12, 3, 1000, distilled=False),
 }

@@ -26,7 +26,8 @@ from torchvision.models.mobilenetv2 import MobileNetV2
 from torchvision.models.swin_transformer import PatchMergingV2, SwinTransformer, SwinTransformerBlockV2
 from torchvision.models.vision_transformer import VisionTransformer
 
-from families import DeiT, KerasMobileNetV2, ResNetV2, StandardisedConv, fed
+from families import KerasMobileNetV2, ResNetV2, StandardisedConv, fed
+from families_tokens import ClipViT, DeiT, XCiT
 from oracle import export, pooled_states, randomise, save_safetensors, smooth_images, split_tap
 
 OUT = pathlib.Path(__file__).resolve().parent.parent / "golden" / "networks"
@@ -129,6 +130,16 @@ def make_deit():
     return DeiT(SIZE, 8, 24, 3, 2, CLASSES)
 
 
+def make_clip():
+    """Tokens in front of the batch; taps on them are pooled as any others."""
+    return ClipViT(SIZE, 8, 24, 3, 2, CLASSES)
+
+
+def make_xcit():
+    """Lengths of rows, tokens turned into images and back, and class attention over one token more than the blocks have."""
+    return XCiT(3, 24, 2, 2, CLASSES)
+
+
 def make_keras():
     return KerasMobileNetV2([[1, 8, 1, 1], [4, 12, 2, 2], [4, 16, 1, 2]], 8, 32, CLASSES)
 
@@ -146,6 +157,8 @@ NETWORKS = {
     "maxvit": (make_maxvit, ["classifier.2", "blocks.0", "stem.1"], 17),
     "bit": (make_bit, ["pool", "stages.1", "stages.0", "stem.0"], 13),
     "deit": (make_deit, ["norm=cls", *(f"blocks.{i}.norm2" for i in (2, 1, 0))], 13),
+    "clip": (make_clip, ["ln_post", *(f"blocks.{i}.ln_2" for i in (2, 1, 0))], 13),
+    "xcit": (make_xcit, ["norm=cls", "class_blocks.1.norm2", "class_blocks.0.norm2", "blocks.1.norm2"], 13),
     "keras": (make_keras, ["pool", "blocks.2", "blocks.0"], 13),
 }
 

@@ -64,7 +64,13 @@ POOLS = {
     "sum": lambda t: t.flatten(2).sum(2) if t.dim() == 4 else t.sum(1) if t.dim() == 3 else t,
     "nhwc": lambda t: t.sum((1, 2)),
     "cls": lambda t: t[:, 0],
+    "none": lambda t: t.flatten(1),
 }
+
+
+def batch_first(tensor, batch):
+    """Tokens [T,N,C] as [N,T,C]; anything else as it is."""
+    return tensor.transpose(0, 1) if tensor.dim() == 3 and tensor.shape[0] != batch == tensor.shape[1] else tensor
 
 
 def split_tap(tap):
@@ -85,7 +91,8 @@ def pooled_states(network, taps, images):
         hook.remove()
     loss = -torch.log_softmax(logits, 1).mean(1).sum()
     gradients = torch.autograd.grad(loss, [outputs[t] for t in taps])
-    return logits.detach(), {t: (POOLS[pools[t]](outputs[t]).detach(), POOLS[pools[t]](g)) for t, g in zip(taps, gradients)}
+    pooled = lambda t, tensor: POOLS[pools[t]](batch_first(tensor, len(images))).detach()
+    return logits.detach(), {t: (pooled(t, outputs[t]), pooled(t, g)) for t, g in zip(taps, gradients)}
 
 
 def export(network, taps, images, path, opset=13):

@@ -4,7 +4,7 @@
 
 Needs PyTorch and torchvision (Debian: python3-torch python3-torchvision).
 
-torchvision's own classes where it has the family, written out here or in families.py where it has not. Only their structure is looked at, so the weights are
+torchvision's own classes where it has the family, written out here or in families.py and families_tokens.py where it has not. Only their structure is looked at, so the weights are
 whatever makes the batch norms unlike a plain constant. Most are exported as torch.onnx.export does by itself, batch norms folded; those
 called *_unfused keep them.
 """
@@ -20,7 +20,8 @@ from torchvision.models.mnasnet import MNASNet
 from torchvision.models.mobilenetv2 import MobileNetV2
 from torchvision.models.mobilenetv3 import InvertedResidualConfig, MobileNetV3
 
-from families import Block, ResNetV2
+from families import ResNetV2
+from families_tokens import Block, Mixer
 
 OUT = pathlib.Path(__file__).resolve().parent.parent / "golden" / "taps"
 SIZE, CLASSES = 64, 4
@@ -126,6 +127,83 @@ def make_mobilevit():
     return Pooled(nn.Sequential(conv(3, 8, 3, 2), conv(8, 16, 3, 2), Parts(16), conv(16, 24, 3, 2), Parts(24), conv(24, 32, 3, 2)), 32)
 
 
+class MixedDepthwise(nn.Module):
+    """MixNet's: half of the channels by windows of 3x3, the others by 5x5."""
+
+    def __init__(self, channels, stride):
+        super().__init__()
+        self.parts = nn.ModuleList(nn.Conv2d(channels // 2, channels // 2, kernel, stride, kernel // 2, groups=channels // 2) for kernel in (3, 5))
+
+    def forward(self, x):
+        return torch.cat([part(y) for part, y in zip(self.parts, x.chunk(2, 1))], 1)
+
+
+def make_mixnet():
+    bottleneck = lambda inputs, outputs, stride: nn.Sequential(conv(inputs, 4 * inputs), MixedDepthwise(4 * inputs, stride), nn.ReLU(), conv(4 * inputs, outputs, active=False))
+    return Pooled(nn.Sequential(conv(3, 8, 3, 2), bottleneck(8, 12, 2), bottleneck(12, 12, 1), bottleneck(12, 16, 2), bottleneck(16, 16, 1)), 16)
+
+
+class Sum(nn.Sequential):
+    def forward(self, x):
+        return x + super().forward(x)
+
+
+def make_convmixer():
+    """One resolution, and norms that are no layer norms."""
+    block = lambda: nn.Sequential(Sum(nn.Conv2d(12, 12, 5, 1, 2, groups=12), nn.GELU(), nn.BatchNorm2d(12)), nn.Conv2d(12, 12, 1), nn.GELU(), nn.BatchNorm2d(12))
+    return Pooled(nn.Sequential(nn.Conv2d(3, 12, 8, 8), nn.GELU(), nn.BatchNorm2d(12), block(), block(), block(), block()), 12)
+
+
+def make_mixer():
+    """Tokens are mixed behind the first norm of a block, channels behind the second; the pool reads the last norm's result."""
+    return Mixer(SIZE, 8, 12, 4, CLASSES)
+
+
+class Blurred(nn.Module):
+    """The image is normalised inside, every stage ends with a mirrored frame for a blur, and pixels are put in a row for their mean."""
+
+    def __init__(self):
+        super().__init__()
+        stage = lambda inputs, outputs, stride: nn.Sequential(conv(inputs, outputs, 3, stride), nn.ReflectionPad2d(1), nn.Conv2d(outputs, outputs, 3, 2, groups=outputs, bias=False))
+        self.stages, self.fc = nn.Sequential(stage(3, 8, 2), stage(8, 12, 1), stage(12, 16, 1)), nn.Linear(16, CLASSES)
+        self.register_buffer("mean", torch.tensor([0.4, 0.5, 0.6]).view(1, 3, 1, 1))
+
+    def forward(self, x):
+        return self.fc(self.stages((x - self.mean) / 0.25).flatten(2).mean(2))
+
+
+class Pyramid(nn.Module):
+    """Tokens whose pixels are halved by leaving out every second one (LeViT), normalised as a batch, and pooled behind their channels (Swin of Hugging Face)."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.first, self.second, self.fc = nn.Conv2d(3, 12, 8, 8), self.block(), self.block(), nn.Linear(12, CLASSES)
+
+    @staticmethod
+    def block():
+        return nn.ModuleList([nn.Linear(12, 12), nn.BatchNorm1d(12)])
+
+    def run(self, block, x):
+        linear, norm = block
+        return x + norm(linear(x).flatten(0, 1)).reshape_as(x)
+
+    def forward(self, x):
+        x = self.run(self.first, self.stem(x).flatten(2).transpose(1, 2))
+        x = self.run(self.second, x.view(x.shape[0], 8, 8, 12)[:, ::2, ::2].reshape(x.shape[0], 16, 12))
+        return self.fc(nn.functional.adaptive_avg_pool1d(x.transpose(1, 2), 1).flatten(1))
+
+
+class Prototypes(nn.Module):
+    """The logits are distances: the last product makes features."""
+
+    def __init__(self):
+        super().__init__()
+        self.features, self.prototypes = nn.Sequential(conv(3, 8, 3, 2), conv(8, 12, 3, 2)), nn.Parameter(torch.randn(CLASSES, 12))
+
+    def forward(self, x):
+        return -(self.features(x).mean((2, 3)).unsqueeze(1) - self.prototypes).pow(2).sum(2)
+
+
 # name -> (how to make it, whether batch norms are folded)
 NETWORKS = {
     "mobilenet_v1": (make_mobilenet_v1, True),
@@ -135,6 +213,12 @@ NETWORKS = {
     "mobilenet_v3_unfused": (make_mobilenet_v3, False),
     "mobilenet_v4": (make_mobilenet_v4, True),
     "mobilevit": (make_mobilevit, True),
+    "mixnet": (make_mixnet, True),
+    "mixer": (make_mixer, True),
+    "convmixer": (make_convmixer, True),
+    "blurred": (Blurred, True),
+    "pyramid": (Pyramid, True),
+    "prototypes": (Prototypes, True),
     "mnasnet": (make_mnasnet, True),
     "squeezenet": (make_squeezenet, True),
     "efficientnet": (make_efficientnet, True),

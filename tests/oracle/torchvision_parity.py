@@ -29,7 +29,7 @@ from torch.overrides import TorchFunctionMode
 
 import families
 from network_goldens import bin_edges, sigmoid
-from oracle import POOLS, randomise, smooth_images  # oracle also teaches the exporter what it does not know
+from oracle import POOLS, batch_first, randomise, smooth_images  # oracle also teaches the exporter what it does not know
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 IMAGES = 2
@@ -72,6 +72,7 @@ def relative(a, b):
 
 
 def pooled(tensor, pool):
+    tensor = batch_first(tensor, IMAGES)
     if pool == "cls" and tensor.dim() != 3 or pool == "nhwc" and tensor.dim() != 4 or tensor.shape[0] != IMAGES:
         return None
     return POOLS[pool](tensor).detach().flatten(1).numpy()

@@ -47,11 +47,26 @@ static const struct {
     /* Its transformers' tokens are of parts of an image. */
     {"taps/mobilevit", {"/ReduceMean_output_0", "/features/features.4/fuse/fuse.2/Relu_output_0", "/features/features.2/fuse/fuse.2/Relu_output_0",
                         "/features/features.0/features.0.2/Relu_output_0"}},
+    {"taps/mixnet", {"/ReduceMean_output_0", "/features/features.2/features.2.3/features.2.3.0/Conv_output_0", "/features/features.0/features.0.2/Relu_output_0"}},
+    /* A frame around a stage is no stage, nor is the normalised image; the tensor of the last one says the same as its mean. */
+    {"taps/blurred", {"/ReduceMean_output_0", "/stages/stages.2/stages.2.0/stages.2.0.2/Relu_output_0",
+                      "/stages/stages.1/stages.1.0/stages.1.0.2/Relu_output_0", "/stages/stages.0/stages.0.0/stages.0.0.2/Relu_output_0"}},
+    {"taps/prototypes", {"/ReduceMean_output_0", "/features/features.0/features.0.2/Relu_output_0"}},
+    /* Blocks of one resolution: their norms, those in front of an MLP over channels alone, or their sums. */
+    {"taps/mixer", {"/ReduceMean_output_0", "/blocks/blocks.3/norm2/Add_1_output_0", "/blocks/blocks.2/norm2/Add_1_output_0", "/blocks/blocks.1/norm2/Add_1_output_0"}},
+    {"taps/convmixer", {"/ReduceMean_output_0", "/features/features.6/features.6.0/Add_output_0", "/features/features.5/features.5.0/Add_output_0",
+                        "/features/features.4/features.4.0/Add_output_0"}},
+    {"networks/clip", {"ln_post", "blocks.2.ln_2", "blocks.1.ln_2", "blocks.0.ln_2"}},
+    {"networks/xcit", {"norm=cls", "class_blocks.1.norm2", "class_blocks.0.norm2", "blocks.1.norm2"}},
+    /* Not the tokens that are chosen from a stage's. */
+    {"taps/pyramid", {"/GlobalAveragePool_output_0=none", "/Add_output_0"}},
     {"networks/swin", {"avgpool", "features.1=nhwc"}},
     {"networks/swinv2", {"avgpool", "features.1=nhwc"}},
     {"networks/convnext", {"/network/classifier/classifier.0/Add_1_output_0=nhwc", "features.3", "features.1"}},
     {"networks/maxvit", {"classifier.2", "/network/blocks.0/layers.0/layers/grid_attention/Add_1_output_0=nhwc", "stem.1"}},
 };
+
+static const char *const endings[] = {[NAC_POOL_SUM] = "", [NAC_POOL_NHWC] = "=nhwc", [NAC_POOL_CLS] = "=cls", [NAC_POOL_NONE] = "=none"};
 
 /* The taps of a file, as --layers writes them. */
 static int find_taps(const char *name, char taps[NAC_AUTO_TAPS][128]) {
@@ -69,8 +84,8 @@ static int find_taps(const char *name, char taps[NAC_AUTO_TAPS][128]) {
     ENSURE_OK(nac_graph_auto_taps(&graph, found, &count, &error), &error);
     for (int i = 0; i < count; ++i) {
         const nac_pool pool = found[i].pool;
-        snprintf(taps[i], sizeof taps[i], "%s%s", graph.values[found[i].value].name, pool == NAC_POOL_NHWC ? "=nhwc" : pool == NAC_POOL_CLS ? "=cls" : "");
-        ENSURE(pool == NAC_POOL_SUM || strchr(taps[i], '='));
+        ENSURE(pool != NAC_POOL_MEAN);
+        snprintf(taps[i], sizeof taps[i], "%s%s", graph.values[found[i].value].name, endings[pool]);
     }
     nac_graph_free(&graph);
     nac_model_close(model);

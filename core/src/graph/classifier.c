@@ -42,10 +42,11 @@ static bool is_affine(const nac_graph *graph, const nac_node *node) {
            graph->values[node->output].shape.dims[1] == 1 && graph->values[node->output].shape.dims[2] == 1;
 }
 
-/* The class token of [N,T,C]: position 0 alone. */
+/* The class token: position 0 alone. */
 static bool is_class_token(const nac_graph *graph, const nac_node *node) {
     const nac_shape *shape = &graph->values[node->output].shape;
-    return node->op == NAC_OP_SLICE && shape->rank == 3 && shape->dims[1] == 1 && node->u.slice.starts[1] == 0;
+    const int axis = nac_graph_token_axis(graph, node->inputs[0]);
+    return node->op == NAC_OP_SLICE && shape->rank == 3 && shape->dims[axis] == 1 && node->u.slice.starts[axis] == 0;
 }
 
 /* Whether the pooled tap is `input`, number by number. */

@@ -24,6 +24,17 @@ static nac_status to_onnx_order(nac_graph *graph, int value, int *result, nac_er
     return nac_graph_emit(graph, node, &value, 1, NULL, &shape, NAC_ROW_MAJOR, result, error);
 }
 
+nac_status nac_graph_batch_first(nac_graph *graph, int value, int *result, nac_error *error) {
+    const nac_value v = graph->values[value];
+    *result = value;
+    if (nac_graph_token_axis(graph, value) == 1) return NAC_OK;
+    const int *d = v.shape.dims;
+    nac_node node = nac_node_make(d[1] == 1 ? NAC_OP_RESHAPE : NAC_OP_TRANSPOSE, "tap");
+    if (d[1] > 1) memcpy(node.u.transpose.perm, (const int[]){1, 0, 2}, 3 * sizeof(int));
+    const nac_shape shape = nac_shape_make(3, (const int[]){d[1], d[0], d[2]});
+    return nac_graph_emit(graph, node, &value, 1, NULL, &shape, NAC_ROW_MAJOR, result, error);
+}
+
 static nac_status flatten(nac_graph *graph, int value, int *result, nac_error *error) {
     const nac_shape s = graph->values[value].shape;
     const nac_shape flat = nac_shape_make(2, (const int[]){s.dims[0], (int)(nac_elements(&s) / (size_t)s.dims[0])});
@@ -32,6 +43,7 @@ static nac_status flatten(nac_graph *graph, int value, int *result, nac_error *e
 
 /* Appends the pooling of `value` (an activation, or a gradient of the same shape and layout). */
 static nac_status pool_value(nac_graph *graph, int value, nac_pool pool, int *pooled, nac_error *error) {
+    NAC_TRY(nac_graph_batch_first(graph, value, &value, error));
     const nac_value v = graph->values[value];
     const int rank = v.shape.rank;
     if (rank < 2) return pool_failure(&v, "any", "a batch and at least one more dimension", error);
@@ -77,7 +89,7 @@ nac_status nac_graph_pool_taps(nac_graph *graph, nac_graph_tap *taps, int tap_co
     const int batch = graph->values[graph->logits].shape.dims[0];
     for (int i = 0; i < tap_count; ++i) {
         const nac_value *v = &graph->values[taps[i].value];
-        if (v->shape.rank > 0 && v->shape.dims[0] != batch)
+        if (v->shape.rank > 0 && v->shape.dims[0] != batch && nac_graph_token_axis(graph, taps[i].value) == 1)
             return nac_fail(error, NAC_INVALID_ARGUMENT, "tap '%s' has %d rows for a batch of %d; its first dimension must be the batch",
                             v->name ? v->name : "", v->shape.dims[0], batch);
         NAC_TRY(pool_value(graph, taps[i].value, taps[i].pool, &taps[i].z, error));

@@ -173,6 +173,12 @@ nac_status nac_graph_emit(nac_graph *graph, nac_node node, const int *inputs, in
     return NAC_OK;
 }
 
+int nac_graph_token_axis(const nac_graph *graph, int value) {
+    const nac_shape *shape = &graph->values[value].shape;
+    const int batch = graph->values[graph->input].shape.dims[0];
+    return shape->rank == 3 && shape->dims[0] != batch && shape->dims[1] == batch ? 0 : 1;
+}
+
 int nac_graph_uses(const nac_graph *graph, int value) {
     int uses = 0;
     for (int n = 0; n < graph->node_count; ++n)

@@ -113,6 +113,10 @@ nac_node nac_node_make(nac_op op, const char *name);
 nac_status nac_graph_emit(nac_graph *graph, nac_node node, const int *inputs, int input_count, const char *output_name,
                           const nac_shape *shape, nac_layout layout, int *output, nac_error *error);
 
+/* The axis of a value's tokens: 1 of [N,T,C]; 0 of [T,N,C], as PyTorch's encoders have it unless they are told otherwise. Any other
+ * shape: 1. */
+int nac_graph_token_axis(const nac_graph *graph, int value);
+
 /* How many node inputs read the value (logits and taps not counted). O(nodes). */
 int nac_graph_uses(const nac_graph *graph, int value);
 

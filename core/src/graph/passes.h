@@ -34,6 +34,9 @@ typedef struct nac_classifier {
 } nac_classifier;
 nac_classifier nac_graph_find_classifier(const nac_graph *graph, const nac_graph_tap *taps, int tap_count);
 
+/* Tokens [T,N,C] as [N,T,C]; anything else as it is. */
+nac_status nac_graph_batch_first(nac_graph *graph, int value, int *result, nac_error *error);
+
 /* Appends the pooling of every tap's activation. NAC_INVALID_ARGUMENT where pool and rank do not fit. */
 nac_status nac_graph_pool_taps(nac_graph *graph, nac_graph_tap *taps, int tap_count, nac_error *error);
 

@@ -62,10 +62,7 @@ static nac_status resolve_taps(nac_session *session, const nac_model *model, con
 /* A tap's whole activation in the order that a heat map is read: [N,H,W,C]. */
 static nac_status add_map(nac_graph *graph, const nac_graph_tap *tap, int *map, nac_error *error) {
     const nac_value v = graph->values[tap->value];
-    if (v.layout == NAC_CHANNELS_LAST || v.shape.rank != 4 || tap->pool == NAC_POOL_NHWC) {
-        *map = tap->value;
-        return NAC_OK;
-    }
+    if (v.layout == NAC_CHANNELS_LAST || v.shape.rank != 4 || tap->pool == NAC_POOL_NHWC) return nac_graph_batch_first(graph, tap->value, map, error);
     nac_node node = nac_node_make(NAC_OP_TRANSPOSE, "map");
     memcpy(node.u.transpose.perm, (const int[]){0, 2, 3, 1}, 4 * sizeof(int));
     const int *d = v.shape.dims;

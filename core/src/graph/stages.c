@@ -57,10 +57,22 @@ static bool is_reduced_depthwise(const nac_survey *s, int value) {
     const nac_graph *graph = s->graph;
     while (s->uses[value] == 1 && s->reader[value] != NAC_NONE) {
         const nac_node *node = &graph->nodes[s->reader[value]];
-        if (!nac_only_moves(node->op)) return is_depthwise(graph, node) && (node->u.conv.window.stride_h > 1 || node->u.conv.window.stride_w > 1);
+        if (nac_survey_moved(graph, node) != value) return is_depthwise(graph, node) && (node->u.conv.window.stride_h > 1 || node->u.conv.window.stride_w > 1);
         value = node->output;
     }
     return false;
+}
+
+/* The same, or parts of the channels that are all read so, by windows of different sizes (MixNet). */
+static bool is_reduced_by_channel(const nac_survey *s, int value) {
+    const nac_graph *graph = s->graph;
+    if (s->uses[value] < 2) return is_reduced_depthwise(s, value);
+    for (int n = graph->values[value].producer + 1; n <= s->reader[value]; ++n) {
+        const nac_node *node = &graph->nodes[n];
+        for (int i = 0; i < node->input_count; ++i)
+            if (node->inputs[i] == value && !(node->op == NAC_OP_SLICE && is_reduced_depthwise(s, node->output))) return false;
+    }
+    return true;
 }
 
 /* cuts[last] is normalised and activated, and was a sum before: the sum (behind its own activation). Otherwise `last`. */
@@ -74,7 +86,7 @@ static int before_preactivation(const nac_survey *s, int last) {
 
 /* cuts[last] is the wide side of an inverted bottleneck: what was widened. Otherwise `last`. */
 static int before_expansion(const nac_survey *s, int last) {
-    if (!is_reduced_depthwise(s, s->cuts[last])) return last;
+    if (!is_reduced_by_channel(s, s->cuts[last])) return last;
     int at = last;
     step kind;
     while (at > 0 && ((kind = step_to(s, at)) == ACTIVATION || kind == NORM)) --at;
@@ -91,6 +103,8 @@ static int before_expansion(const nac_survey *s, int last) {
     if (to <= from || (separable && to <= 2 * from)) return last;
     return separable && !activated ? before - 1 : at - 1;
 }
+
+bool nac_survey_joins(const nac_survey *s, int cut) { return step_to(s, cut) == JOIN; }
 
 int nac_survey_block_end(const nac_survey *s, int last) {
     const int end = before_preactivation(s, before_expansion(s, last));

@@ -1,12 +1,26 @@
 /* survey.c - what is known of a graph's values: layer norms, where channels lie, and what every path runs through. */
 #include "graph/survey.h"
 
-bool nac_only_moves(nac_op op) { return op == NAC_OP_PAD || op == NAC_OP_RESHAPE || op == NAC_OP_TRANSPOSE; }
+/* What a part of a concatenation was cut from; itself where it is whole. */
+static int whole_of(const nac_graph *graph, int value) {
+    const int producer = graph->values[value].producer;
+    return producer != NAC_NONE && graph->nodes[producer].op == NAC_OP_SLICE ? graph->nodes[producer].inputs[0] : value;
+}
+
+int nac_survey_moved(const nac_graph *graph, const nac_node *node) {
+    if (node->op == NAC_OP_PAD || node->op == NAC_OP_RESHAPE || node->op == NAC_OP_TRANSPOSE) return node->inputs[0];
+    if (node->op != NAC_OP_CONCAT) return NAC_NONE;
+    /* Stretches of one tensor: a mirrored frame, a shift, pixels sorted into channels. */
+    const int whole = whole_of(graph, node->inputs[0]);
+    for (int i = 1; i < node->input_count; ++i)
+        if (node->inputs[i] != whole && whole_of(graph, node->inputs[i]) != whole) return NAC_NONE;
+    return whole;
+}
 
 /* A move's result counts where the numbers have no earlier name: a mean without its kept dims is a node and a reshape here. */
 static bool says_something_new(const nac_graph *graph, const nac_node *node) {
-    while (nac_only_moves(node->op)) {
-        const nac_value *from = &graph->values[node->inputs[0]];
+    for (int moved; (moved = nac_survey_moved(graph, node)) != NAC_NONE;) {
+        const nac_value *from = &graph->values[moved];
         if (from->name || from->producer == NAC_NONE) return false;
         node = &graph->nodes[from->producer];
     }
@@ -26,10 +40,10 @@ static bool *find_ancestors(const nac_graph *graph) {
     return needed;
 }
 
-/* One row an image: MobileViT's tokens are of parts of an image, CLIP's lie in front of the batch. */
+/* One row an image, or one column behind the tokens: MobileViT's tokens are of parts of an image. */
 static bool has_batch(const nac_graph *graph, int value) {
     const nac_shape *shape = &graph->values[value].shape;
-    return shape->rank > 0 && shape->dims[0] == graph->values[graph->input].shape.dims[0];
+    return shape->rank > 0 && (shape->dims[0] == graph->values[graph->input].shape.dims[0] || nac_graph_token_axis(graph, value) == 0);
 }
 
 /* Values that every path from input to logits runs through. A value is a cut when, once it is computed, nothing computed before it is
@@ -72,7 +86,7 @@ static nac_status find_cuts(const nac_graph *graph, int **values, int *count, na
 static bool makes_channels(const nac_survey *s, const nac_node *node) {
     const nac_graph *graph = s->graph;
     const nac_value *y = &graph->values[node->output], *x = &graph->values[node->inputs[0]];
-    if (y->layout != NAC_ROW_MAJOR || y->shape.rank < 3) return false;
+    if (y->layout != NAC_ROW_MAJOR || y->shape.rank < 2) return false;
     if (node->op == NAC_OP_MATMUL) return true;
     const bool had = s->channels[node->inputs[0]] || x->layout == NAC_CHANNELS_LAST;
     if (node->op == NAC_OP_TRANSPOSE) return had && node->u.transpose.perm[y->shape.rank - 1] == x->shape.rank - 1;
@@ -116,6 +130,7 @@ void nac_survey_free(nac_survey *s) {
     nac_free(s->inside_norm);
     nac_free(s->norms);
     nac_free(s->cuts);
+    nac_free(s->is_cut);
 }
 
 nac_status nac_survey_make(nac_survey *s, const nac_graph *graph, nac_error *error) {
@@ -126,7 +141,8 @@ nac_status nac_survey_make(nac_survey *s, const nac_graph *graph, nac_error *err
     s->channels = nac_alloc_array(values, sizeof *s->channels);
     s->inside_norm = nac_alloc_array(values, sizeof *s->inside_norm);
     s->norms = nac_alloc_array((size_t)graph->node_count + 1, sizeof *s->norms);
-    if (!s->reader || !s->channels || !s->inside_norm || !s->norms) return nac_out_of_memory(error, "the search for taps");
+    s->is_cut = nac_alloc_array(values, sizeof *s->is_cut);
+    if (!s->reader || !s->channels || !s->inside_norm || !s->norms || !s->is_cut) return nac_out_of_memory(error, "the search for taps");
     for (size_t v = 0; v < values; ++v) s->reader[v] = NAC_NONE;
     for (int n = 0; n < graph->node_count; ++n) {
         const nac_node *node = &graph->nodes[n];
@@ -142,19 +158,24 @@ nac_status nac_survey_make(nac_survey *s, const nac_graph *graph, nac_error *err
         }
         s->channels[graph->nodes[n].output] |= makes_channels(s, &graph->nodes[n]);
     }
-    return find_cuts(graph, &s->cuts, &s->cut_count, error);
+    while (s->first_product < graph->node_count && graph->nodes[s->first_product].op != NAC_OP_CONV && graph->nodes[s->first_product].op != NAC_OP_MATMUL)
+        ++s->first_product;
+    NAC_TRY(find_cuts(graph, &s->cuts, &s->cut_count, error));
+    for (int i = 0; i < s->cut_count; ++i) s->is_cut[s->cuts[i]] = true;
+    return NAC_OK;
 }
 
 int nac_survey_positions(const nac_survey *s, int value) {
     const nac_value *v = &s->graph->values[value];
     const int *d = v->shape.dims;
-    if (v->shape.rank == 3) return s->channels[value] ? d[1] : 0;
+    if (v->shape.rank == 3) return s->channels[value] ? d[nac_graph_token_axis(s->graph, value)] : 0;
     if (v->shape.rank != 4) return 0;
     return v->layout == NAC_CHANNELS_LAST || s->channels[value] ? d[1] * d[2] : d[2] * d[3];
 }
 
 nac_pool nac_survey_pool(const nac_survey *s, int value) {
     const nac_value *v = &s->graph->values[value];
+    if (v->shape.rank == 3 && v->shape.dims[2] == 1 && !s->channels[value]) return NAC_POOL_NONE; /* tokens were in a row behind their channels */
     return v->shape.rank == 4 && v->layout == NAC_ROW_MAJOR && s->channels[value] ? NAC_POOL_NHWC : NAC_POOL_SUM;
 }
 

@@ -21,14 +21,16 @@ typedef struct nac_survey {
     int norm_count;
     int *cuts;             /* values that every path from input to logits runs through, in the order of nodes */
     int cut_count;
+    bool *is_cut;          /* [values] */
+    int first_product;     /* node: what is in front of it is the image, moved or scaled */
 } nac_survey;
 
 /* nac_survey_free also after a failure. */
 nac_status nac_survey_make(nac_survey *survey, const nac_graph *graph, nac_error *error);
 void nac_survey_free(nac_survey *survey);
 
-/* Such a node's output holds its input's numbers: a tap on it says nothing new. */
-bool nac_only_moves(nac_op op);
+/* The value whose numbers a node's output holds in other places, so that a tap on it says nothing new; or NAC_NONE. */
+int nac_survey_moved(const nac_graph *graph, const nac_node *node);
 
 /* How many positions a value has: pixels of an image, tokens of a sequence; 0 where it has none or nobody knows its channels. */
 int nac_survey_positions(const nac_survey *survey, int value);
@@ -42,5 +44,8 @@ const nac_node *nac_survey_computed_by(const nac_graph *graph, int value);
 /* The last block's output among cuts[0..last], where cuts[last] is the last of its number of positions: an index, `last` itself
  * where nothing behind the block is known to belong to the next one. stages.c. */
 int nac_survey_block_end(const nac_survey *survey, int last);
+
+/* Whether cuts[cut] is where branches are added or put side by side. stages.c. */
+bool nac_survey_joins(const nac_survey *survey, int cut);
 
 #endif
