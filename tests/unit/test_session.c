@@ -146,6 +146,20 @@ static void test_a_pooled_tap_needs_no_sweep(void) {
     golden_close(&onnx);
 }
 
+/* At the earliest tap only the sums of the gradient are asked for. The shortcut of layer2 is a 1x1 convolution, whose gradient's sums are the gradient
+ * of sums: 8 * 16 products instead of those of 16 pixels. The rest: the classifier's 10 * 32; 4 pixels of layer3 with 9 * (32 * 32 + 16 * 32) and
+ * 16 * 32; 16 pixels of layer2 with 9 * (3 * 16 * 16 + 8 * 16). */
+static void test_the_last_products_are_of_sums(void) {
+    golden onnx = golden_read("networks/resnet.onnx");
+    const nac_tap tap = {.tensor = "layer1"};
+    nac_model *model;
+    nac_session *session;
+    ENSURE_OK(open_network(&onnx, &(nac_session_options){.batch = 1, .backend = backend, .taps = &tap, .tap_count = 1}, &model, &session), &error);
+    ENSURE(strstr(nac_session_info(session), "\"macsBackward\":186816,"));
+    close_network(model, session);
+    golden_close(&onnx);
+}
+
 /* logits = 2 again + 4 same + back, each of which is `pooled` under another name: the gradient at a tap counts what reads that
  * name, whoever else is tapped. */
 static void test_a_second_name_has_its_own_gradient(void) {
@@ -264,6 +278,7 @@ int main(void) {
     RUN(test_errors_name_their_cause);
     RUN(test_automatic_taps_of_a_resnet);
     RUN(test_a_pooled_tap_needs_no_sweep);
+    RUN(test_the_last_products_are_of_sums);
     RUN(test_a_second_name_has_its_own_gradient);
     RUN(test_nan_is_named);
     RUN(test_maps_sum_to_z);

@@ -41,8 +41,50 @@ static nac_status flatten(nac_graph *graph, int value, int *result, nac_error *e
     return nac_graph_emit(graph, nac_node_make(NAC_OP_RESHAPE, "tap"), &value, 1, NULL, &flat, NAC_ROW_MAJOR, result, error);
 }
 
-/* Appends the pooling of `value` (an activation, or a gradient of the same shape and layout). */
-static nac_status pool_value(nac_graph *graph, int value, nac_pool pool, int *pooled, nac_error *error) {
+/* Whether the node does the same linear thing at every position of its first input, so that it may as well be done to the sum of them. */
+static bool commutes_with_sums(const nac_graph *graph, const nac_node *node, const bool axes[NAC_MAX_RANK]) {
+    const int last = graph->values[node->output].shape.rank - 1;
+    const nac_window *v = &node->u.conv.window;
+    if (axes[last]) return false;
+    switch (node->op) {
+        case NAC_OP_CONV_GRAD:
+            return v->kernel_h == 1 && v->kernel_w == 1 && !v->pad_top && !v->pad_left && !v->pad_bottom && !v->pad_right && axes[1] && axes[2];
+        case NAC_OP_MATMUL: return node->input_count == 2 && !node->u.matmul.transpose_a && graph->values[node->inputs[1]].shape.rank == 2;
+        default: return false;
+    }
+}
+
+static nac_shape reduced_shape(const nac_shape *shape, const nac_node *reduce) {
+    nac_shape reduced = *shape;
+    for (int i = 0; i < shape->rank; ++i)
+        if (reduce->u.reduce.axes[i]) reduced.dims[i] = 1;
+    return reduced;
+}
+
+/* Appends `reduce` of `value`, where it can be to the sums of what a product or a sum of products is made of: a vector is multiplied instead of an
+ * image. Of ResNet-50's multiply-adds back to layer1 that saves a sixteenth. The nodes that made the whole of `value` fall away if nobody else
+ * reads them. `depth`: how many nodes it may go back. */
+static nac_status reduce_value(nac_graph *graph, int value, nac_node reduce, int depth, int *reduced, nac_error *error) {
+    const nac_value v = graph->values[value];
+    const nac_shape shape = reduced_shape(&v.shape, &reduce);
+    const nac_node *producer = v.producer == NAC_NONE ? NULL : &graph->nodes[v.producer];
+    if (depth > 0 && producer && producer->min == -INFINITY && producer->max == INFINITY) {
+        nac_node node = *producer; /* a copy: emitting may move the array, but not node.inputs */
+        const int *from = node.inputs;
+        const bool sum = node.op == NAC_OP_BINARY && node.u.binary.kind == NAC_BINARY_ADD &&
+                         nac_shape_equal(&graph->values[from[0]].shape, &v.shape) && nac_shape_equal(&graph->values[from[1]].shape, &v.shape);
+        if (sum || commutes_with_sums(graph, &node, reduce.u.reduce.axes)) {
+            int inputs[2] = {from[0], from[1]};
+            for (int i = 0; i < (sum ? 2 : 1); ++i) NAC_TRY(reduce_value(graph, inputs[i], reduce, depth - 1, &inputs[i], error));
+            if (node.op == NAC_OP_CONV_GRAD) node.u.conv.window.stride_h = node.u.conv.window.stride_w = 1; /* of one position */
+            return nac_graph_emit(graph, node, inputs, 2, NULL, &shape, v.layout, reduced, error);
+        }
+    }
+    return nac_graph_emit(graph, reduce, &value, 1, NULL, &shape, v.layout, reduced, error);
+}
+
+/* Appends the pooling of `value` (an activation, or a gradient of the same shape and layout). `depth`: see reduce_value. */
+static nac_status pool_value(nac_graph *graph, int value, nac_pool pool, int depth, int *pooled, nac_error *error) {
     NAC_TRY(nac_graph_batch_first(graph, value, &value, error));
     const nac_value v = graph->values[value];
     const int rank = v.shape.rank;
@@ -72,16 +114,12 @@ static nac_status pool_value(nac_graph *graph, int value, nac_pool pool, int *po
             break;
     }
     if (node.op == NAC_OP_REDUCE) {
-        size_t summands = 1;
-        for (int i = 0; i < rank; ++i) {
-            if (!node.u.reduce.axes[i]) continue;
-            summands *= (size_t)shape.dims[i];
-            shape.dims[i] = 1;
-        }
-        node.u.reduce.scale = pool == NAC_POOL_MEAN ? 1.0f / (float)summands : 1.0f;
+        shape = reduced_shape(&v.shape, &node);
+        node.u.reduce.scale = pool == NAC_POOL_MEAN ? (float)nac_elements(&shape) / (float)nac_elements(&v.shape) : 1.0f;
     }
-    if (!nac_shape_equal(&shape, &v.shape))
-        NAC_TRY(nac_graph_emit(graph, node, &value, 1, NULL, &shape, v.layout, &summed, error));
+    if (nac_shape_equal(&shape, &v.shape)) return flatten(graph, value, pooled, error);
+    if (node.op == NAC_OP_REDUCE) NAC_TRY(reduce_value(graph, value, node, depth, &summed, error));
+    else NAC_TRY(nac_graph_emit(graph, node, &value, 1, NULL, &shape, v.layout, &summed, error));
     return flatten(graph, summed, pooled, error);
 }
 
@@ -92,7 +130,7 @@ nac_status nac_graph_pool_taps(nac_graph *graph, nac_graph_tap *taps, int tap_co
         if (v->shape.rank > 0 && v->shape.dims[0] != batch && nac_graph_token_axis(graph, taps[i].value) == 1)
             return nac_fail(error, NAC_INVALID_ARGUMENT, "tap '%s' has %d rows for a batch of %d; its first dimension must be the batch",
                             v->name ? v->name : "", v->shape.dims[0], batch);
-        NAC_TRY(pool_value(graph, taps[i].value, taps[i].pool, &taps[i].z, error));
+        NAC_TRY(pool_value(graph, taps[i].value, taps[i].pool, 0, &taps[i].z, error));
     }
     return NAC_OK;
 }
@@ -111,12 +149,16 @@ static nac_status accumulate(nac_graph *graph, int *gradients, int value, int dx
     return nac_graph_emit(graph, sum, (const int[]){gradients[value], dx}, 2, NULL, &v.shape, v.layout, &gradients[value], error);
 }
 
+static bool depends_on_tap(const nac_node *node, const bool *wanted) {
+    for (int slot = 0; slot < node->input_count; ++slot)
+        if (node->inputs[slot] != NAC_NONE && wanted[node->inputs[slot]]) return true;
+    return false;
+}
+
 /* Takes gradient dy of nodes[n]'s output to those of its inputs that depend on a tap. */
 static nac_status node_backward(nac_graph *graph, int n, int dy, const bool *wanted, int *gradients, nac_error *error) {
     const nac_node node = graph->nodes[n]; /* a copy: emitting may move the array, but not node.inputs */
-    bool any = false;
-    for (int slot = 0; slot < node.input_count; ++slot) any |= node.inputs[slot] != NAC_NONE && wanted[node.inputs[slot]];
-    if (!any) return NAC_OK;
+    if (!depends_on_tap(&node, wanted)) return NAC_OK;
     if (node.min != -INFINITY || node.max != INFINITY) {
         nac_node clamp = nac_node_make(NAC_OP_CLAMP_GRAD, node.name);
         clamp.min = node.min;
@@ -137,6 +179,8 @@ static nac_status node_backward(nac_graph *graph, int n, int dy, const bool *wan
 }
 
 static nac_status sweep_back(nac_graph *graph, nac_graph_tap *taps, int tap_count, bool *wanted, int *gradients, nac_error *error) {
+    /* A residual sum, and the products in it. */
+    enum { DEPTH = 3 };
     const int forward_count = graph->node_count;
     for (int i = 0; i < tap_count; ++i) wanted[taps[i].value] = true;
     for (int n = 0; n < forward_count; ++n)
@@ -150,8 +194,9 @@ static nac_status sweep_back(nac_graph *graph, nac_graph_tap *taps, int tap_coun
     for (int n = forward_count - 1; n >= -1; --n) {
         const int output = n >= 0 ? graph->nodes[n].output : graph->input;
         if (gradients[output] == NAC_NONE) continue; /* does not reach the logits */
+        const bool end = n < 0 || !depends_on_tap(&graph->nodes[n], wanted); /* only the sums of this gradient are asked for */
         for (int i = 0; i < tap_count; ++i)
-            if (taps[i].value == output) NAC_TRY(pool_value(graph, gradients[output], taps[i].pool, &taps[i].g, error));
+            if (taps[i].value == output) NAC_TRY(pool_value(graph, gradients[output], taps[i].pool, end ? DEPTH : 0, &taps[i].g, error));
         if (n >= 0) NAC_TRY(node_backward(graph, n, gradients[output], wanted, gradients, error));
     }
     for (int i = 0; i < tap_count; ++i)
