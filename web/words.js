@@ -113,7 +113,7 @@ function sentences(error, subject) {
   if (subject === 'model' && ['MALFORMED', 'UNSUPPORTED', 'LIMIT_EXCEEDED', 'NOT_FINITE', 'INVALID_ARGUMENT'].includes(error?.code))
     return { title: 'This model or profile can’t be used', text, hint: 'A detector needs two files that belong together: an .onnx model and the .safetensors profile made from it. Drop both at once.' };
   if (subject === 'onnx') {
-    if (error?.code === 'UNSUPPORTED') return { title: 'This model has something that isn’t supported', text, hint: 'Models are ONNX files of image classifiers, opset 9 to 22, with weights inside. The operator or feature is named below.' };
+    if (error?.code === 'UNSUPPORTED') return { title: 'This model has something that isn’t supported', text, hint: 'Models are ONNX files of image classifiers, opset 7 to 25, with weights inside. The operator or feature is named below.' };
     if (error?.code === 'MALFORMED') return { title: 'This isn’t an ONNX model', text, hint: 'It may be damaged or cut off, or another kind of file. torch.onnx.export writes the right kind.' };
   }
   switch (error?.code) {

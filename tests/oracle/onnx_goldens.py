@@ -70,6 +70,27 @@ odd_labels = model([CONV, *TAIL], initializers=WEIGHT)
 helper.set_model_props(odd_labels, {"labels": "cat, dog"})
 save("odd_labels", odd_labels)
 
+
+
+def branch(output, *nodes, initializers=()):
+    return helper.make_graph(list(nodes), "branch", [], [value(output, None)], list(initializers))
+
+
+def choice(condition, output, then_branch, else_branch):
+    return node("If", [condition], [output], name="choice", then_branch=then_branch, else_branch=else_branch)
+
+
+# What PyTorch writes for x.squeeze(1) where it does not know the size: of the branches only one can be lowered. The other choice stands in a branch
+# that is not taken, and both sides have the same names.
+TRUTH, RELU = constants(c=np.bool_(True)), node("Relu", ["x"], ["y"])
+SQUEEZED = choice("is_one", "squeezed", branch("s", node("Squeeze", ["pooled", "ones"], ["s"])), branch("s", node("Identity", ["pooled"], ["s"])))
+NONSENSE = branch("t", choice("is_one", "t", branch("u", node("Reshape", ["x", "ones"], ["u"])), branch("u", node("Squeeze", ["x", "ones"], ["u"]))))
+save("branches", model([
+    CONV, TAIL[0], node("Shape", ["pooled"], ["shape"]), node("Gather", ["shape", "one"], ["size"]), node("Equal", ["size", "one"], ["is_one"]), SQUEEZED,
+    node("Not", ["is_one"], ["is_more"]), node("Flatten", ["squeezed"], ["flat"]),
+    choice("is_more", "logits", branch("t", node("Mul", ["flat", "half"], ["t"]), initializers=constants(half=np.float32(0.5))), NONSENSE)],
+    initializers=WEIGHT + constants(one=np.int64(1), ones=np.int64([1]))))
+
 # Every number type, raw and typed; unpacked is written by hand, because protobuf's Python always packs.
 NUMBERS = {
     "float": (TensorProto.FLOAT, np.float32([0, 1, -2.5, 1e30])),
@@ -124,8 +145,8 @@ save("text", b"This is a text, and not a model at all.")
 save("no_graph", field(8, b"\x10\x0d"))
 save("no_opset", field(7, inner))
 save("two_graphs", assembled(inner) + field(7, inner))
-save("opset_8", model([CONV, *TAIL], initializers=WEIGHT, opset=8))
-save("opset_23", model([CONV, *TAIL], initializers=WEIGHT, opset=23))
+save("opset_6", model([CONV, *TAIL], initializers=WEIGHT, opset=6))
+save("opset_26", model([CONV, *TAIL], initializers=WEIGHT, opset=26))
 save("cycle", model([node("Relu", ["b"], ["a"], name="one"), node("Relu", ["a"], ["b"], name="two"), node("Relu", ["b"], ["logits"])]))
 save("self_reference", model([node("Add", ["x", "logits"], ["logits"], name="ouroboros")]))
 save("produced_twice", model([CONV, node("Relu", ["x"], ["features"], name="again"), *TAIL], initializers=WEIGHT))
@@ -141,8 +162,15 @@ STRANGE = [node("Foo", ["features"], ["a"], name="strange"), node("Bar", ["a"], 
 save("unknown_operators", model([CONV, *STRANGE, node("GlobalAveragePool", ["c"], ["pooled"]), TAIL[1]], initializers=WEIGHT))
 save("unknown_elsewhere", model([CONV, *STRANGE, *TAIL], outputs=[value("logits", ["N", 4]), value("c", ["N", 4])], initializers=WEIGHT))
 save("unknown_domain", model([node("Conv", ["x", "w"], ["logits"], name="fused", domain="com.microsoft")], initializers=WEIGHT))
-branch = helper.make_graph([node("Relu", ["x"], ["y"])], "branch", [], [value("y", None)])
-save("subgraph", model([node("If", ["x"], ["logits"], name="choice", then_branch=branch, else_branch=branch)]))
+one_branch, wide = node("If", ["c"], ["logits"], name="choice", then_branch=branch("y", RELU)), branch("y", RELU)
+wide.output.append(value("y", None))
+save("branch_missing", model([one_branch], initializers=TRUTH))
+save("branch_outputs", model([choice("c", "logits", branch("y", RELU), wide)], initializers=TRUTH))
+save("branch_condition", model([choice("", "logits", branch("y", RELU), branch("y", RELU))], initializers=TRUTH))
+deep = branch("y", RELU)
+for _ in range(5):
+    deep = branch("y", choice("c", "y", deep, deep))
+save("branches_deep", model([choice("c", "logits", deep, deep)], initializers=TRUTH))
 functions = model([CONV, *TAIL], initializers=WEIGHT)
 functions.functions.append(helper.make_function("own", "Twice", ["a"], ["b"], [node("Add", ["a", "a"], ["b"])], [helper.make_opsetid("", 13)]))
 save("functions", functions)
@@ -179,6 +207,12 @@ announced = node("Constant", [], ["w"], name="hollow")
 announced.attribute.add(name="value", type=onnx.AttributeProto.TENSOR)
 save("hollow_attribute", model([announced, CONV, *TAIL]))
 save("too_many_attributes", model([node("Relu", ["x"], ["logits"], **{f"a{i}": i for i in range(65)})]))
+
+# What decides is computed from the image; and control flow that is none of these, which the first output does not need.
+save("branch_of_the_image", model([CONV, *TAIL[:1], choice("pooled", "r", branch("y", RELU), branch("y", RELU)), node("Flatten", ["r"], ["logits"])], initializers=WEIGHT))
+body = helper.make_graph([node("Identity", ["i"], ["o"])], "body", [value("i", [])], [value("o", [])])
+save("loop", model([CONV, *TAIL, node("Loop", ["", "", "logits"], ["z"], name="again", body=body)], initializers=WEIGHT))
+save("loop_needed", model([CONV, TAIL[0], node("Loop", ["", "", "pooled"], ["z"], name="again", body=body), node("Flatten", ["z"], ["logits"])], initializers=WEIGHT))
 
 # ---- From the image to the logits -----------------------------------------------------------------
 

@@ -72,6 +72,10 @@ static const struct {
     {"fixed_batch", 4, 0, 0, NAC_INVALID_ARGUMENT, "the model's batch is fixed at 2; 4 was asked for"},
     {"unknown_operators", 1, 0, 0, NAC_UNSUPPORTED, "node 'strange': operator Foo is not supported; nor are Bar"},
     {"unknown_elsewhere", 1, 0, 0, NAC_OK, NULL},
+    {"loop", 1, 0, 0, NAC_OK, NULL},
+    {"loop_needed", 1, 0, 0, NAC_UNSUPPORTED, "node 'again': operator Loop is not supported"},
+    {"branches", 2, 0, 0, NAC_OK, NULL},
+    {"branch_of_the_image", 1, 0, 0, NAC_UNSUPPORTED, "node 'choice' (If): input 0 is computed from the image; it must be a constant"},
     {"two_images", 1, 0, 0, NAC_UNSUPPORTED, "two inputs, 'x' and 'y'"},
     {"unused_input", 1, 0, 0, NAC_OK, NULL},
     {"no_image", 1, 0, 0, NAC_UNSUPPORTED, "depends on no input"},
@@ -158,6 +162,15 @@ static void test_shape_arithmetic(void) {
     ENSURE(((const int64_t *)to->data)[0] == 3 && ((const int64_t *)to->data)[1] == -1);
 }
 
+/* Of two branches one is lowered, whatever the other's names are. */
+static void test_branches(void) {
+    ENSURE_OK(lower("branches", 2, 0, 0), &error);
+    ENSURE(value_of("squeezed") == value_of("pooled")); /* four channels: nothing was squeezed */
+    const nac_value *logits = value_of("logits"), *half = value_of("half");
+    ENSURE(has_shape(logits, 2, 2, 4, 0, 0) && value_of("u") == NULL);
+    ENSURE(half && half->constant && *(const float *)half->data == 0.5f);
+}
+
 int main(void) {
     RUN(test_cases);
     RUN(test_memory_order);
@@ -165,6 +178,7 @@ int main(void) {
     RUN(test_final_softmax);
     RUN(test_side_output);
     RUN(test_shape_arithmetic);
+    RUN(test_branches);
     close_file();
     return TEST_RESULT();
 }

@@ -42,14 +42,23 @@ typedef struct nac_onnx_attribute {
     nac_onnx_tensor tensor;
 } nac_onnx_attribute;
 
+/* A branch of an If, whose nodes stand in the model's list with all others. */
+typedef struct nac_onnx_branch {
+    const int *condition; /* tensor id */
+    bool wanted;          /* what the condition must be for the branch's nodes to run */
+    const struct nac_onnx_branch *outer; /* the branch that the If itself stands in, or NULL */
+} nac_onnx_branch;
+
 typedef struct nac_onnx_node {
     const char *op_type, *name; /* name: the node's, or its first output's where it has none */
-    const int *inputs;          /* tensor ids; NAC_ONNX_ABSENT for the empty name */
+    const int *inputs;          /* tensor ids; NAC_ONNX_ABSENT for the empty name. An If's: the condition, then what its outputs are by
+                                 * then_branch, then what they are by else_branch */
     int input_count;
     const int *outputs;
     int output_count;
     const nac_onnx_attribute *attributes;
     int attribute_count;
+    const nac_onnx_branch *branch; /* NULL: it runs whatever happens */
 } nac_onnx_node;
 
 enum { NAC_ONNX_ABSENT = -1 };

@@ -83,6 +83,7 @@ typedef struct _onnx_AttributeProto {
     int64_t i;
     pb_callback_t s;
     pb_callback_t t; /* TensorProto */
+    pb_callback_t g; /* GraphProto: a branch of If */
     pb_callback_t floats;
     pb_callback_t ints;
     bool has_type;
@@ -120,7 +121,7 @@ extern "C" {
 #define onnx_TensorShapeProto_init_default       {{{NULL}, NULL}}
 #define onnx_TensorShapeProto_Dimension_init_default {false, 0}
 #define onnx_NodeProto_init_default              {{{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}}
-#define onnx_AttributeProto_init_default         {{{NULL}, NULL}, false, 0, false, 0, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, false, 0}
+#define onnx_AttributeProto_init_default         {{{NULL}, NULL}, false, 0, false, 0, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, false, 0}
 #define onnx_TensorProto_init_default            {{{NULL}, NULL}, false, 0, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, false, 0}
 #define onnx_ModelProto_init_zero                {{{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}}
 #define onnx_OperatorSetIdProto_init_zero        {{{NULL}, NULL}, false, 0}
@@ -132,7 +133,7 @@ extern "C" {
 #define onnx_TensorShapeProto_init_zero          {{{NULL}, NULL}}
 #define onnx_TensorShapeProto_Dimension_init_zero {false, 0}
 #define onnx_NodeProto_init_zero                 {{{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}}
-#define onnx_AttributeProto_init_zero            {{{NULL}, NULL}, false, 0, false, 0, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, false, 0}
+#define onnx_AttributeProto_init_zero            {{{NULL}, NULL}, false, 0, false, 0, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, false, 0}
 #define onnx_TensorProto_init_zero               {{{NULL}, NULL}, false, 0, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, false, 0}
 
 /* Field tags (for use in manual encoding/decoding) */
@@ -170,6 +171,7 @@ extern "C" {
 #define onnx_AttributeProto_i_tag                3
 #define onnx_AttributeProto_s_tag                4
 #define onnx_AttributeProto_t_tag                5
+#define onnx_AttributeProto_g_tag                6
 #define onnx_AttributeProto_floats_tag           7
 #define onnx_AttributeProto_ints_tag             8
 #define onnx_AttributeProto_type_tag             20
@@ -271,6 +273,7 @@ X(a, STATIC,   OPTIONAL, FLOAT,    f,                 2) \
 X(a, STATIC,   OPTIONAL, INT64,    i,                 3) \
 X(a, CALLBACK, OPTIONAL, BYTES,    s,                 4) \
 X(a, CALLBACK, OPTIONAL, BYTES,    t,                 5) \
+X(a, CALLBACK, OPTIONAL, BYTES,    g,                 6) \
 X(a, CALLBACK, REPEATED, FLOAT,    floats,            7) \
 X(a, CALLBACK, REPEATED, INT64,    ints,              8) \
 X(a, STATIC,   OPTIONAL, INT32,    type,             20)

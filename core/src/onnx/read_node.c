@@ -5,8 +5,8 @@
 
 /* ---- Attributes -------------------------------------------------------------------------------- */
 
-/* AttributeProto.AttributeType beyond what nac_onnx_attribute_kind names. */
-enum { GRAPH = 5, GRAPHS = 10, SPARSE_TENSOR = 11, SPARSE_TENSORS = 12 };
+/* AttributeProto.AttributeType beyond what nac_onnx_attribute_kind names, and what is looked at. */
+enum { SPARSE_TENSOR = 11, SPARSE_TENSORS = 12 };
 
 typedef struct attribute_draft {
     nac_reader *reader;
@@ -15,6 +15,8 @@ typedef struct attribute_draft {
     int64_t *ints;
     int float_count, float_capacity, int_count, int_capacity;
     bool has_text, has_tensor;
+    const uint8_t *graph;
+    size_t graph_size;
 } attribute_draft;
 
 static bool read_attribute_text(pb_istream_t *stream, const pb_field_t *field, void **arg) {
@@ -38,6 +40,15 @@ static bool read_attribute_tensor(pb_istream_t *stream, const pb_field_t *field,
     const uint8_t *bytes = nac_reader_position(draft->reader, stream);
     draft->has_tensor = true;
     return bytes && nac_read_tensor(draft->reader, bytes, size, &draft->attribute->tensor) && pb_read(stream, NULL, size);
+}
+
+/* Only where it lies: whether it is a branch is not known before the operator is. */
+static bool read_attribute_graph(pb_istream_t *stream, const pb_field_t *field, void **arg) {
+    (void)field;
+    attribute_draft *draft = *arg;
+    draft->graph_size = stream->bytes_left;
+    draft->graph = nac_reader_position(draft->reader, stream);
+    return draft->graph && pb_read(stream, NULL, draft->graph_size);
 }
 
 static bool read_floats(pb_istream_t *stream, const pb_field_t *field, void **arg) {
@@ -83,38 +94,40 @@ static int kind_by_content(const onnx_AttributeProto *message, const attribute_d
 
 /* ---- Nodes ------------------------------------------------------------------------------------- */
 
+/* A branch's message in the file; NULL: not there. */
+typedef struct branch_bytes {
+    const uint8_t *bytes;
+    size_t size;
+} branch_bytes;
+
 typedef struct node_draft {
     nac_reader *reader;
-    int *inputs, *outputs; /* mentions */
-    int input_count, input_capacity, output_count, output_capacity;
+    nac_mentions inputs, outputs;
     nac_onnx_attribute *attributes;
     int attribute_count, attribute_capacity;
-    const char *unreadable; /* what an attribute holds that is refused */
+    branch_bytes then_branch, else_branch;
+    bool sparse; /* an attribute holds a sparse tensor */
 } node_draft;
 
-static bool read_tensor_name(pb_istream_t *stream, node_draft *draft, int **mentions, int *count, int *capacity) {
-    nac_text_field name = {.reader = draft->reader, .what = "a tensor's name"};
-    void *arg = &name;
-    int mention = NAC_ONNX_ABSENT;
-    if (!nac_read_text(stream, NULL, &arg)) return false;
-    if (name.text[0] && !nac_reader_mention(draft->reader, name.text, &mention)) return false;
-    if (*count >= NAC_MAX_NAMES) return nac_reader_fail(draft->reader, NAC_LIMIT_EXCEEDED, "a node has too many inputs");
-    *mentions = nac_arena_grow(draft->reader->arena, *mentions, *count, capacity, sizeof **mentions);
-    if (!*mentions) return nac_reader_out_of_memory(draft->reader);
-    (*mentions)[(*count)++] = mention;
+bool nac_mentions_add(nac_mentions *mentions, int mention) {
+    nac_reader *reader = mentions->reader;
+    if (mentions->count >= NAC_MAX_NAMES) return nac_reader_fail(reader, NAC_LIMIT_EXCEEDED, "a node has too many inputs");
+    mentions->list = nac_arena_grow(reader->arena, mentions->list, mentions->count, &mentions->capacity, sizeof *mentions->list);
+    if (!mentions->list) return nac_reader_out_of_memory(reader);
+    mentions->list[mentions->count++] = mention;
     return true;
 }
 
-static bool read_input(pb_istream_t *stream, const pb_field_t *field, void **arg) {
+/* A callback for names of tensors; arg is the list. */
+static bool read_tensor_name(pb_istream_t *stream, const pb_field_t *field, void **arg) {
     (void)field;
-    node_draft *draft = *arg;
-    return read_tensor_name(stream, draft, &draft->inputs, &draft->input_count, &draft->input_capacity);
-}
-
-static bool read_output(pb_istream_t *stream, const pb_field_t *field, void **arg) {
-    (void)field;
-    node_draft *draft = *arg;
-    return read_tensor_name(stream, draft, &draft->outputs, &draft->output_count, &draft->output_capacity);
+    nac_mentions *mentions = *arg;
+    nac_text_field name = {.reader = mentions->reader, .what = "a tensor's name"};
+    void *name_arg = &name;
+    int mention = NAC_ONNX_ABSENT;
+    if (!nac_read_text(stream, NULL, &name_arg)) return false;
+    if (name.text[0] && !nac_reader_mention(mentions->reader, name.text, &mention)) return false;
+    return nac_mentions_add(mentions, mention);
 }
 
 static bool read_attribute(pb_istream_t *stream, const pb_field_t *field, void **arg) {
@@ -134,17 +147,19 @@ static bool read_attribute(pb_istream_t *stream, const pb_field_t *field, void *
     message.name = nac_text_callback(&name);
     message.s = (pb_callback_t){.funcs.decode = read_attribute_text, .arg = &draft};
     message.t = (pb_callback_t){.funcs.decode = read_attribute_tensor, .arg = &draft};
+    message.g = (pb_callback_t){.funcs.decode = read_attribute_graph, .arg = &draft};
     message.floats = (pb_callback_t){.funcs.decode = read_floats, .arg = &draft};
     message.ints = (pb_callback_t){.funcs.decode = read_ints, .arg = &draft};
     if (!pb_decode(stream, onnx_AttributeProto_fields, &message)) return false;
 
     const int kind = message.has_type && message.type != 0 ? message.type : kind_by_content(&message, &draft);
-    if (kind == GRAPH || kind == GRAPHS) node->unreadable = "a graph of its own (control flow)";
-    if (kind == SPARSE_TENSOR || kind == SPARSE_TENSORS) node->unreadable = "a sparse tensor";
+    node->sparse = node->sparse || kind == SPARSE_TENSOR || kind == SPARSE_TENSORS;
     /* A tensor that is announced but not there would be read as one without name, data or bytes. */
     if (kind == NAC_ATTRIBUTE_TENSOR && !draft.has_tensor)
         return nac_reader_fail(reader, NAC_MALFORMED, "attribute '%s' says it is a tensor but holds none", name.text ? name.text : "");
     attribute->name = name.text ? name.text : "";
+    if (strcmp(attribute->name, "then_branch") == 0) node->then_branch = (branch_bytes){draft.graph, draft.graph_size};
+    if (strcmp(attribute->name, "else_branch") == 0) node->else_branch = (branch_bytes){draft.graph, draft.graph_size};
     attribute->kind = (nac_onnx_attribute_kind)kind;
     attribute->f = message.f;
     attribute->i = message.i;
@@ -157,22 +172,52 @@ static bool read_attribute(pb_istream_t *stream, const pb_field_t *field, void *
     return true;
 }
 
-bool nac_read_node(pb_istream_t *stream, const pb_field_t *field, void **arg) {
-    (void)field;
-    nac_reader *reader = *arg;
+/* Puts a branch's nodes into the model's list, and what it makes of the outputs behind the inputs. */
+static bool read_branch(node_draft *draft, const char *name, branch_bytes bytes, nac_onnx_branch *branch, bool wanted) {
+    nac_reader *reader = draft->reader;
+    nac_mentions outputs = {.reader = reader};
+    *branch = (nac_onnx_branch){.wanted = wanted, .outer = reader->branch};
+    if (!bytes.bytes || draft->inputs.count == 0 || draft->inputs.list[0] == NAC_ONNX_ABSENT)
+        return nac_reader_fail(reader, NAC_MALFORMED, "node '%s' (If) lacks its condition or a branch", name);
+    if (!nac_read_branch(reader, bytes.bytes, bytes.size, branch, &outputs)) return false;
+    if (outputs.count != draft->outputs.count)
+        return nac_reader_fail(reader, NAC_MALFORMED, "node '%s' (If) has %d outputs, but %d by a branch", name, draft->outputs.count, outputs.count);
+    for (int i = 0; i < outputs.count; ++i)
+        if (!nac_mentions_add(&draft->inputs, outputs.list[i])) return false;
+    return true;
+}
+
+static bool read_branches(node_draft *draft, const char *name) {
+    nac_onnx_branch *branches = nac_arena_take(draft->reader->arena, 2 * sizeof *branches);
+    if (!branches) return nac_reader_out_of_memory(draft->reader);
+    if (draft->inputs.count > 1) return nac_reader_fail(draft->reader, NAC_MALFORMED, "node '%s' (If) has %d inputs", name, draft->inputs.count);
+    if (!read_branch(draft, name, draft->then_branch, &branches[0], true)) return false;
+    if (!read_branch(draft, name, draft->else_branch, &branches[1], false)) return false;
+    branches[0].condition = branches[1].condition = draft->inputs.list;
+    return true;
+}
+
+/* Adds the node that was read last; a branch's nodes have been added before. */
+static bool add_node(nac_reader *reader, nac_onnx_node node) {
     nac_model *model = reader->model;
     if (model->node_count >= NAC_MAX_NODES)
         return nac_reader_fail(reader, NAC_LIMIT_EXCEEDED, "the model has more than %d nodes", NAC_MAX_NODES);
     model->nodes = nac_arena_grow(reader->arena, model->nodes, model->node_count, &reader->node_capacity, sizeof *model->nodes);
     if (!model->nodes) return nac_reader_out_of_memory(reader);
+    model->nodes[model->node_count++] = node;
+    return true;
+}
 
-    node_draft draft = {.reader = reader};
+bool nac_read_node(pb_istream_t *stream, const pb_field_t *field, void **arg) {
+    (void)field;
+    nac_reader *reader = *arg;
+    node_draft draft = {.reader = reader, .inputs.reader = reader, .outputs.reader = reader};
     nac_text_field name = {.reader = reader, .what = "a node's name"};
     nac_text_field op_type = {.reader = reader, .what = "an operator's name"};
     nac_text_field domain = {.reader = reader, .what = "an operator's domain"};
     onnx_NodeProto message = onnx_NodeProto_init_zero;
-    message.input = (pb_callback_t){.funcs.decode = read_input, .arg = &draft};
-    message.output = (pb_callback_t){.funcs.decode = read_output, .arg = &draft};
+    message.input = (pb_callback_t){.funcs.decode = read_tensor_name, .arg = &draft.inputs};
+    message.output = (pb_callback_t){.funcs.decode = read_tensor_name, .arg = &draft.outputs};
     message.attribute = (pb_callback_t){.funcs.decode = read_attribute, .arg = &draft};
     message.name = nac_text_callback(&name);
     message.op_type = nac_text_callback(&op_type);
@@ -181,23 +226,24 @@ bool nac_read_node(pb_istream_t *stream, const pb_field_t *field, void **arg) {
 
     if (!op_type.text || !op_type.text[0])
         return nac_reader_fail(reader, NAC_MALFORMED, "node '%s' names no operator", name.text ? name.text : "");
-    const char *output = draft.output_count > 0 && draft.outputs[0] != NAC_ONNX_ABSENT ? reader->names[draft.outputs[0]] : op_type.text;
-    nac_onnx_node node = {
+    const nac_mentions *outputs = &draft.outputs;
+    const char *output = outputs->count > 0 && outputs->list[0] != NAC_ONNX_ABSENT ? reader->names[outputs->list[0]] : op_type.text;
+    const char *node_name = name.text && name.text[0] ? name.text : output;
+    if (draft.sparse)
+        return nac_reader_fail(reader, NAC_UNSUPPORTED, "node '%s' (%s) has a sparse tensor, which is not supported", node_name, op_type.text);
+    if (domain.text && domain.text[0] && strcmp(domain.text, "ai.onnx") != 0)
+        return nac_reader_fail(reader, NAC_UNSUPPORTED, "node '%s': operator %s of domain '%s' is not supported", node_name, op_type.text,
+                               domain.text);
+    if (strcmp(op_type.text, "If") == 0 && !read_branches(&draft, node_name)) return false;
+    return add_node(reader, (nac_onnx_node){
         .op_type = op_type.text,
-        .name = name.text && name.text[0] ? name.text : output,
-        .inputs = draft.inputs,
-        .input_count = draft.input_count,
-        .outputs = draft.outputs,
-        .output_count = draft.output_count,
+        .name = node_name,
+        .inputs = draft.inputs.list,
+        .input_count = draft.inputs.count,
+        .outputs = outputs->list,
+        .output_count = outputs->count,
         .attributes = draft.attributes,
         .attribute_count = draft.attribute_count,
-    };
-    if (draft.unreadable)
-        return nac_reader_fail(reader, NAC_UNSUPPORTED, "node '%s' (%s) has %s, which is not supported", node.name, node.op_type,
-                               draft.unreadable);
-    if (domain.text && domain.text[0] && strcmp(domain.text, "ai.onnx") != 0)
-        return nac_reader_fail(reader, NAC_UNSUPPORTED, "node '%s': operator %s of domain '%s' is not supported", node.name, node.op_type,
-                               domain.text);
-    model->nodes[model->node_count++] = node;
-    return true;
+        .branch = reader->branch,
+    });
 }

@@ -15,8 +15,8 @@
 
 /* A few bytes of file must not ask for much more memory: what is repeated has a ceiling. */
 enum {
-    NAC_ONNX_MIN_OPSET = 9,
-    NAC_ONNX_MAX_OPSET = 22, /* from 19 to 22 no operator of onnx_list.h changed but in types and attributes that are looked at */
+    NAC_ONNX_MIN_OPSET = 7,  /* the first that broadcasts as all since do */
+    NAC_ONNX_MAX_OPSET = 25, /* from 19 to 25 no operator of onnx_list.h changed but in types and attributes that are looked at */
 };
 
 /* The numbers of TensorProto.DataType that this library gives a meaning. */
@@ -41,6 +41,7 @@ typedef struct nac_reader {
     int *tensor_mentions;
     int tensor_count, tensor_capacity, mention_capacity;
     bool has_graph, has_opset;
+    const nac_onnx_branch *branch; /* that is being read, or NULL */
     const char *graph_name, *producer, *producer_version;
     const char *labels; /* the file's bytes, not NUL-terminated */
     size_t labels_size;
@@ -69,6 +70,19 @@ pb_callback_t nac_text_callback(nac_text_field *field);
 
 /* Notes a mention of a tensor. */
 bool nac_reader_mention(nac_reader *reader, const char *name, int *mention);
+
+/* A list of mentions that grows in the arena. */
+typedef struct nac_mentions {
+    nac_reader *reader;
+    int *list;
+    int count, capacity;
+} nac_mentions;
+
+/* Reads the GraphProto in [bytes, bytes + size) as a branch: nodes and initializers go to the model's, outputs to `outputs`. */
+bool nac_read_branch(nac_reader *reader, const uint8_t *bytes, size_t size, const nac_onnx_branch *branch, nac_mentions *outputs);
+
+/* Appends a mention, of a list with a ceiling. */
+bool nac_mentions_add(nac_mentions *mentions, int mention);
 
 /* Callback for GraphProto.node; arg is the reader. */
 bool nac_read_node(pb_istream_t *stream, const pb_field_t *field, void **arg);

@@ -72,6 +72,14 @@ nac_status nac_sort_names(nac_reader *reader) {
 /* Who makes a tensor: a node's index, or one of these. */
 enum { NOBODY = -1, THE_FILE = -2 };
 
+/* Whether only one of two nodes can run: what they make may have one name. */
+static bool are_alternatives(const nac_onnx_node *a, const nac_onnx_node *b) {
+    for (const nac_onnx_branch *x = a->branch; x; x = x->outer)
+        for (const nac_onnx_branch *y = b->branch; y; y = y->outer)
+            if (x->condition == y->condition && x->wanted != y->wanted) return true;
+    return false;
+}
+
 static nac_status find_producers(nac_reader *reader, int *producers) {
     nac_model *model = reader->model;
     for (int t = 0; t < model->tensor_count; ++t) producers[t] = model->initializers[t] ? THE_FILE : NOBODY;
@@ -90,7 +98,7 @@ static nac_status find_producers(nac_reader *reader, int *producers) {
         for (int i = 0; i < model->nodes[n].output_count; ++i) {
             const int id = model->nodes[n].outputs[i];
             if (id == NAC_ONNX_ABSENT) continue;
-            if (producers[id] != NOBODY)
+            if (producers[id] != NOBODY && (producers[id] == THE_FILE || !are_alternatives(&model->nodes[producers[id]], &model->nodes[n])))
                 return nac_fail(reader->error, NAC_MALFORMED, "tensor '%s' is produced twice (again by node '%s')", model->tensor_names[id],
                                 model->nodes[n].name);
             producers[id] = n;
@@ -105,6 +113,18 @@ typedef struct step {
 
 enum { UNSEEN, OPEN, DONE };
 
+/* The tensors that a node waits for: its inputs, then the conditions of the branches that it stands in. False behind the last one. */
+static bool awaited(const nac_onnx_node *node, int i, int *id) {
+    if (i < node->input_count) {
+        *id = node->inputs[i];
+        return true;
+    }
+    const nac_onnx_branch *branch = node->branch;
+    for (i -= node->input_count; branch && i > 0; --i) branch = branch->outer;
+    if (branch) *id = *branch->condition;
+    return branch != NULL;
+}
+
 /* Everything that `start` depends on, then `start` itself, to order[*count..]. A file in order stays as it is. */
 static nac_status follow(nac_reader *reader, int start, const int *producers, unsigned char *states, step *path, int *order, int *count) {
     const nac_model *model = reader->model;
@@ -114,13 +134,14 @@ static nac_status follow(nac_reader *reader, int start, const int *producers, un
     while (depth > 0) {
         step *top = &path[depth - 1];
         const nac_onnx_node *node = &model->nodes[top->node];
-        if (top->input == node->input_count) {
+        int id;
+        if (!awaited(node, top->input, &id)) {
             states[top->node] = DONE;
             order[(*count)++] = top->node;
             --depth;
             continue;
         }
-        const int id = node->inputs[top->input++];
+        ++top->input;
         if (id == NAC_ONNX_ABSENT || producers[id] == THE_FILE) continue;
         if (producers[id] == NOBODY)
             return nac_fail(reader->error, NAC_MALFORMED, "node '%s' (%s) reads tensor '%s', which nothing produces", node->name,

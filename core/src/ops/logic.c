@@ -164,6 +164,25 @@ nac_status nac_lower_Where(nac_lowering *lowering) {
     return nac_lower_bind(lowering, 0, y);
 }
 
+/* A branch's nodes were lowered where the condition is theirs (lower_model.c), and the results are inputs. */
+nac_status nac_lower_If(nac_lowering *lowering) {
+    const nac_onnx_node *node = lowering->node;
+    int condition, y;
+    float holds;
+    NAC_TRY(nac_lower_constant(lowering, 0, &condition));
+    NAC_TRY(nac_lower_scalar(lowering, condition, "the condition", &holds));
+    for (int i = 0; i < node->output_count; ++i) {
+        const int result = 1 + i + (holds != 0 ? 0 : node->output_count);
+        if (nac_lower_is_empty(lowering, result) && node->outputs[i] != NAC_ONNX_ABSENT) {
+            lowering->bindings[node->outputs[i]] = NAC_EMPTY;
+            continue;
+        }
+        NAC_TRY(nac_lower_input(lowering, result, &y));
+        NAC_TRY(nac_lower_bind(lowering, i, y));
+    }
+    return NAC_OK;
+}
+
 /* ---- Numbers in place -------------------------------------------------------------------------- */
 
 /* The element that a row of indices names, checked. */

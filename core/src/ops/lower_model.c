@@ -194,11 +194,22 @@ static nac_status collect_sometimes(walk *w, int node) {
     return collect(w, node);
 }
 
+/* Whether the branches that a node stands in are taken. What is wrong with a condition, its If says. */
+static bool is_taken(const walk *w, const nac_onnx_node *node) {
+    for (const nac_onnx_branch *branch = node->branch; branch; branch = branch->outer) {
+        const int binding = w->lowering.bindings[*branch->condition];
+        const nac_value *condition = binding < 0 ? NULL : &w->lowering.graph->values[binding];
+        if (!condition || !condition->constant || nac_elements(&condition->shape) != 1) return false;
+        if ((nac_number_at(condition, 0) != 0) != branch->wanted) return false;
+    }
+    return true;
+}
+
 static nac_status lower_nodes(walk *w) {
     const nac_model *model = w->lowering.model;
     for (int n = 0; n < model->node_count; ++n) {
         const nac_onnx_node *node = &model->nodes[n];
-        if (!node_needed(w, node)) continue;
+        if (!node_needed(w, node) || !is_taken(w, node)) continue;
         w->lowering.node = node;
         for (int i = 0; i < node->input_count; ++i)
             if (node->inputs[i] != NAC_ONNX_ABSENT) NAC_TRY(bind_initializer(w, node->inputs[i]));

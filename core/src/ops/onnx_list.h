@@ -30,6 +30,7 @@
     X(Equal)                \
     X(Greater)              \
     X(GreaterOrEqual)       \
+    X(If)                   \
     X(Less)                 \
     X(LessOrEqual)          \
     X(Mod)                  \
