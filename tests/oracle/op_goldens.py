@@ -372,6 +372,17 @@ for size in (3, 4):
          lambda x: x / (1.5 + 0.75 / size * sum(F.pad(x**2, (0, 0, 0, 0, (size - 1) // 2, size // 2))[:, i : i + 3] for i in range(size))) ** 0.6)
 case("local_norm_default", lambda net: net("LRN", "x", size=1), lambda x: x / (1 + 1e-4 * x**2) ** 0.75)
 refuse("local_norm_wide", lambda net: net("LRN", "x", size=7))
+
+# PyTorch's LocalResponseNorm(3): channels are the depth of a volume, and where it does not know their number, an If decides about the squeeze.
+def local_response(net):
+    padded = net("Pad", net("Unsqueeze", net("Mul", "x", "x"), ints(1)), ints(0, 0, 1, 0, 0, 0, 0, 1, 0, 0))
+    mean = net("Squeeze", net("AveragePool", padded, kernel_shape=[3, 1, 1], strides=[1, 1, 1]), ints(1))
+    return net("Div", "x", net("Pow", net("Add", net("Mul", mean, np.float32(0.75)), np.float32(1.5)), np.float32(0.6)))
+
+
+case("local_response", local_response, lambda x: F.local_response_norm(x, 3, 0.75, 0.6, 1.5))
+for which, window in {"wide": {"kernel_shape": [2, 2, 1]}, "strided": {"kernel_shape": [2, 1, 1], "strides": [2, 1, 1]}, "padded": {"kernel_shape": [2, 1, 1], "pads": [1, 0, 0, 0, 0, 0]}, "deep": {"kernel_shape": [4, 1, 1]}}.items():
+    refuse(f"average_pool_3d_{which}", lambda net: net("Squeeze", net("AveragePool", net("Unsqueeze", "x", ints(1)), **window), ints(1)))
 case("instance_norm", lambda net: net("InstanceNormalization", "x", SCALE, SHIFT), lambda x: F.instance_norm(x, weight=t(SCALE), bias=t(SHIFT)))
 # PyTorch's GroupNorm(2, 4)
 GROUPED, FOURS = weights(4, 3, 1, 1), weights(4, 1, 1) + 1

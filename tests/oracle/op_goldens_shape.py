@@ -134,7 +134,8 @@ case("pad_negative", lambda net: net("Pad", "x", ints(0, 0, -1, 0, 0, 0, -2, -1)
 case("pad_negative_and_positive", lambda net: net("Pad", "x", ints(0, -1, 2, -2, 0, 0, -1, 1), np.float32(0.5)),
      lambda x: F.pad(x[:, 1:, :-1, 2:], (0, 1, 2, 0), value=0.5))
 case("pad_edge_negative", lambda net: net("Pad", "x", ints(0, 0, -1, 2, 0, 0, 1, -3), mode="edge"), lambda x: F.pad(x[:, :, 1:, :-3], (2, 0, 0, 1), mode="replicate"))
-refuse("pad_wrap", lambda net: net("Pad", "x", ROUND, mode="wrap"))
+case("pad_wrap", lambda net: net("Pad", "x", ROUND, mode="wrap"), lambda x: F.pad(x, (3, 0, 2, 1), mode="circular"), 19)
+refuse("pad_of_another_kind", lambda net: net("Pad", "x", ROUND, mode="clamp"))
 refuse("pad_away", lambda net: net("Pad", "x", ints(0, 0, -3, 0, 0, 0, -2, 0)))
 refuse("pad_edge_wide", lambda net: net("Pad", "x", ints(0, 0, 200, 0, 0, 0, 57, 0), mode="edge"))
 refuse("pad_without_end", lambda net: net("Pad", "x", ints(0, 0, MAX, 0, 0, 0, MAX, 0)))
@@ -205,6 +206,17 @@ def filled(net):
 case("constant_of_shape", filled, lambda x: x + 0.75, 15)
 case("constant_of_shape_default", lambda net: net("Add", "x", net("ConstantOfShape", net("Shape", "x", start=-1))), lambda x: x, 15)
 case("range", lambda net: net("Mul", "x", net("Cast", net("Range", np.int64(5), np.int64(-7), np.int64(-2)), to=1)), lambda x: x * t([5, 3, 1, -1, -3, -5]))
+case("sums_along_an_axis",
+     lambda net: net("Mul", "x", net("Cast", net("CumSum", ints(3, -5, 1, 0, 2, 2, 1, 0, 0, 0, 0, 4).reshape(2, 1, 1, 6), np.int64(-1)), to=1)),
+     lambda x: x * t(np.cumsum([[3, -5, 1, 0, 2, 2], [1, 0, 0, 0, 0, 4]], -1)[:, None, None]))
+case("sums_of_floats", lambda net: net("Mul", "x", net("CumSum", floats(0.5, -1, 2, 4, 8).reshape(5, 1), np.int32(0))), lambda x: x * t(floats(0.5, -0.5, 1.5, 5.5, 13.5).reshape(5, 1)))
+refuse("sums_of_image", lambda net: net("CumSum", "x", np.int64(0)))
+refuse("sums_from_the_end", lambda net: net("Mul", "x", net("CumSum", floats(1, 2, 3, 4, 5, 6), np.int64(0), reverse=1)))
+refuse("sums_along_no_axis", lambda net: net("Mul", "x", net("CumSum", floats(1, 2, 3, 4, 5, 6), np.int64(1))))
+refuse("sums_too_large", lambda net: net("Reshape", "x", net("CumSum", ints(MAX, 1), np.int64(0))))
+# PyTorch's mask[:, -n:], with n from a shape
+case("negative_integers", lambda net: net("Slice", "x", net("Neg", ints(2)), ints(MAX), ints(3)), lambda x: x[..., -2:])
+refuse("negative_of_the_least", lambda net: net("Reshape", "x", net("Neg", ints(-MAX - 1))))
 case("range_of_floats", lambda net: net("Mul", "x", net("Range", np.float32(0), np.float32(1.5), np.float32(0.25))), lambda x: x * t([0, 0.25, 0.5, 0.75, 1, 1.25]))
 case("size", lambda net: net("Reshape", "x", net("Concat", ints(2), net("Unsqueeze", net("Div", net("Size", "x"), np.int64(2)), ints(0)), axis=0)), lambda x: x)
 case("where", lambda net: net("Add", "x", net("Where", net("Equal", ints(0, 1, 2).reshape(3, 1, 1), ints(0, 1, 2, 1, 0, 2)), np.float32(1), weights(1) * 0 - 2)),

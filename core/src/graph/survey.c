@@ -40,29 +40,31 @@ static bool *find_ancestors(const nac_graph *graph) {
     return needed;
 }
 
-/* One row an image, or one column behind the tokens: MobileViT's tokens are of parts of an image. */
-static bool has_batch(const nac_graph *graph, int value) {
-    const nac_shape *shape = &graph->values[value].shape;
-    return shape->rank > 0 && (shape->dims[0] == graph->values[graph->input].shape.dims[0] || nac_graph_token_axis(graph, value) == 0);
+/* One row an image, or one column behind tokens as layer norms read them: MobileViT's tokens are of parts of an image, and heads may stand
+ * where tokens do. */
+static bool has_batch(const nac_survey *s, int value) {
+    const nac_shape *shape = &s->graph->values[value].shape;
+    const bool behind = nac_graph_token_axis(s->graph, value) == 0 && shape->dims[0] == s->sequence;
+    return shape->rank > 0 && (shape->dims[0] == s->graph->values[s->graph->input].shape.dims[0] || behind);
 }
 
 /* Values that every path from input to logits runs through. A value is a cut when, once it is computed, nothing computed before it is
  * read again: the number of open values (computed, with readers to come) is then one. Depends on the order of nodes, and any
  * order that can be run is good enough: exporters write a block's branches side by side before the tensor that joins them. */
-static nac_status find_cuts(const nac_graph *graph, int **values, int *count, nac_error *error) {
+static nac_status find_cuts(nac_survey *s, nac_error *error) {
+    const nac_graph *graph = s->graph;
     bool *needed = find_ancestors(graph);
     int *readers = nac_alloc_array((size_t)graph->value_count, sizeof *readers);
-    int *cuts = nac_alloc_array((size_t)graph->node_count + 1, sizeof *cuts);
-    if (!needed || !readers || !cuts) {
+    s->cuts = nac_alloc_array((size_t)graph->node_count + 1, sizeof *s->cuts);
+    if (!needed || !readers || !s->cuts) {
         nac_free(needed);
         nac_free(readers);
-        nac_free(cuts);
         return nac_out_of_memory(error, "the search for taps");
     }
     for (int n = 0; n < graph->node_count; ++n)
         for (int i = 0; i < graph->nodes[n].input_count && needed[graph->nodes[n].output]; ++i)
             if (graph->nodes[n].inputs[i] != NAC_NONE) ++readers[graph->nodes[n].inputs[i]];
-    int open = 1, found = 0; /* the input is open */
+    int open = 1; /* the input is */
     for (int n = 0; n < graph->node_count; ++n) {
         const nac_node *node = &graph->nodes[n];
         if (!needed[node->output]) continue;
@@ -72,12 +74,10 @@ static nac_status find_cuts(const nac_graph *graph, int **values, int *count, na
             if (--readers[input] == 0) --open;
         }
         ++open;
-        if (open == 1 && node->output != graph->logits && has_batch(graph, node->output) && says_something_new(graph, node)) cuts[found++] = node->output;
+        if (open == 1 && node->output != graph->logits && has_batch(s, node->output) && says_something_new(graph, node)) s->cuts[s->cut_count++] = node->output;
     }
     nac_free(needed);
     nac_free(readers);
-    *values = cuts;
-    *count = found;
     return NAC_OK;
 }
 
@@ -120,7 +120,8 @@ static void add_norm(nac_survey *s, int n, int x) {
         s->inside_norm[value] = true;
         if (graph->values[value].name) named = value;
     }
-    if (has_batch(graph, named)) s->norms[s->norm_count++] = (nac_layer_norm){.x = x, .value = named, .node = graph->values[named].producer};
+    if (s->sequence == 0 && nac_graph_token_axis(graph, x) == 0) s->sequence = graph->values[x].shape.dims[0];
+    if (has_batch(s, named)) s->norms[s->norm_count++] = (nac_layer_norm){.x = x, .value = named, .node = graph->values[named].producer};
 }
 
 void nac_survey_free(nac_survey *s) {
@@ -160,7 +161,7 @@ nac_status nac_survey_make(nac_survey *s, const nac_graph *graph, nac_error *err
     }
     while (s->first_product < graph->node_count && graph->nodes[s->first_product].op != NAC_OP_CONV && graph->nodes[s->first_product].op != NAC_OP_MATMUL)
         ++s->first_product;
-    NAC_TRY(find_cuts(graph, &s->cuts, &s->cut_count, error));
+    NAC_TRY(find_cuts(s, error));
     for (int i = 0; i < s->cut_count; ++i) s->is_cut[s->cuts[i]] = true;
     return NAC_OK;
 }

@@ -23,6 +23,7 @@ typedef struct nac_survey {
     int cut_count;
     bool *is_cut;          /* [values] */
     int first_product;     /* node: what is in front of it is the image, moved or scaled */
+    int sequence;          /* tokens of the first layer norm whose tokens lie in front of the batch; 0: there is none */
 } nac_survey;
 
 /* nac_survey_free also after a failure. */

@@ -17,6 +17,7 @@
     X(Constant)             \
     X(ConstantOfShape)      \
     X(Cos)                  \
+    X(CumSum)               \
     X(Dropout)              \
     X(Floor)                \
     X(Identity)             \

@@ -1,4 +1,5 @@
-/* pad.c - ONNX's Pad: a frame of one number, of the border or of the mirrored image; and, where a padding is negative, a border less. */
+/* pad.c - ONNX's Pad: a frame of one number, of the border, of the mirrored image or of its other side; and, where a padding is negative, a
+ * border less. */
 #include <limits.h>
 #include <string.h>
 
@@ -46,15 +47,19 @@ static nac_status pad_constant(nac_lowering *lowering, int x, const int *before,
     return nac_lower_emit(lowering, node, &x, 1, &shape, v.layout, result);
 }
 
-/* Where position i of an axis, counted from the unpadded one's first element, is read: the nearest element or, mirrored, the one
- * as far inside of the border, back and forth where that is beyond the other border. */
-static int source_of(int i, int size, bool mirrored) {
-    if (!mirrored || size == 1) return i < 0 ? 0 : i < size ? i : size - 1;
+/* What a frame is made of, by ONNX's names. */
+typedef enum frame { CONSTANT, REFLECT, EDGE, WRAP } frame;
+
+/* Where position i of an axis, counted from the unpadded one's first element, is read: the nearest element; mirrored, the one as far inside of
+ * the border, back and forth where that is beyond the other border; or as if the axis began again. */
+static int source_of(int i, int size, frame mode) {
+    if (mode == WRAP) return (i % size + size) % size;
+    if (mode == EDGE || size == 1) return i < 0 ? 0 : i < size ? i : size - 1;
     const int period = 2 * (size - 1), at = (i % period + period) % period;
     return at < size ? at : period - at;
 }
 
-static nac_status pad_copied(nac_lowering *lowering, int x, const int *before, const int *after, bool mirrored, int *result) {
+static nac_status pad_copied(nac_lowering *lowering, int x, const int *before, const int *after, frame mode, int *result) {
     enum { WIDEST = 256 }; /* every row of the frame is a copy of its own */
     for (int axis = 0; axis < lowering->graph->values[x].shape.rank; ++axis) {
         const int size = lowering->graph->values[x].shape.dims[axis], count = before[axis] + size + after[axis];
@@ -64,7 +69,7 @@ static nac_status pad_copied(nac_lowering *lowering, int x, const int *before, c
                                   after[axis], (int)WIDEST);
         int *positions = nac_alloc_array((size_t)count, sizeof *positions);
         if (!positions) return nac_out_of_memory(lowering->error, "a padding");
-        for (int i = 0; i < count; ++i) positions[i] = source_of(i - before[axis], size, mirrored);
+        for (int i = 0; i < count; ++i) positions[i] = source_of(i - before[axis], size, mode);
         const nac_status status = nac_lower_pick(lowering, x, axis, positions, count, &x);
         nac_free(positions);
         NAC_TRY(status);
@@ -88,17 +93,23 @@ static nac_status cut_axis(nac_lowering *lowering, int axis, int64_t pad_before,
     return nac_lower_stretch(lowering, *x, axis, (int)start, (int)kept, x);
 }
 
+static nac_status read_mode(nac_lowering *lowering, frame *mode) {
+    static const char *const names[] = {[CONSTANT] = "constant", [REFLECT] = "reflect", [EDGE] = "edge", [WRAP] = "wrap"};
+    const char *text;
+    size_t length;
+    NAC_TRY(nac_attribute_string(lowering, "mode", &text, &length));
+    for (*mode = CONSTANT; *mode <= WRAP; ++*mode)
+        if (strcmp(text, names[*mode]) == 0 || (length == 0 && *mode == CONSTANT)) return NAC_OK;
+    return nac_lower_fail(lowering, NAC_UNSUPPORTED, "padding mode '%.20s'; constant, reflect, edge and wrap are supported", text);
+}
+
 nac_status nac_lower_Pad(nac_lowering *lowering) {
     int x, before[NAC_MAX_RANK], after[NAC_MAX_RANK];
     int64_t pads[2 * NAC_MAX_RANK];
-    const char *mode;
-    size_t length;
+    frame mode;
     float fill;
     NAC_TRY(nac_lower_float(lowering, 0, &x));
-    NAC_TRY(nac_attribute_string(lowering, "mode", &mode, &length));
-    const bool constant = length == 0 || strcmp(mode, "constant") == 0, mirrored = strcmp(mode, "reflect") == 0;
-    if (!constant && !mirrored && strcmp(mode, "edge") != 0)
-        return nac_lower_fail(lowering, NAC_UNSUPPORTED, "padding mode '%.20s'; constant, reflect and edge are supported", mode);
+    NAC_TRY(read_mode(lowering, &mode));
     const nac_layout layout = lowering->graph->values[x].layout;
     const int rank = lowering->graph->values[x].shape.rank;
     NAC_TRY(read_pads(lowering, rank, pads, &fill));
@@ -108,9 +119,9 @@ nac_status nac_lower_Pad(nac_lowering *lowering) {
         NAC_TRY(cut_axis(lowering, axis, pads[i], pads[rank + i], &x, &before[axis], &after[axis]));
         grows = grows || before[axis] > 0 || after[axis] > 0;
     }
-    if (grows && constant)
+    if (grows && mode == CONSTANT)
         NAC_TRY(pad_constant(lowering, x, before, after, fill, &x));
     else if (grows)
-        NAC_TRY(pad_copied(lowering, x, before, after, mirrored, &x));
+        NAC_TRY(pad_copied(lowering, x, before, after, mode, &x));
     return nac_lower_bind(lowering, 0, x);
 }

@@ -203,8 +203,38 @@ nac_status nac_lower_MaxPool(nac_lowering *lowering) {
     return lower_pool(lowering, nac_node_make(NAC_OP_MAX_POOL, lowering->node->name), true);
 }
 
+/* [N,C,D,H,W] by windows of k x 1 x 1: how PyTorch writes the mean of neighbouring channels (nn.LocalResponseNorm). Pixels are channels here,
+ * and nothing moves. */
+static nac_status lower_average_of_planes(nac_lowering *lowering, int x) {
+    int64_t kernel[3], numbers[6];
+    int count;
+    NAC_TRY(nac_as_row_major(lowering, x, &x));
+    const nac_shape volume = lowering->graph->values[x].shape;
+    NAC_TRY(nac_attribute_ints(lowering, "kernel_shape", kernel, 3, &count));
+    bool along_depth = count == 3 && kernel[0] >= 1 && kernel[0] <= volume.dims[2] && kernel[1] == 1 && kernel[2] == 1;
+    NAC_TRY(nac_attribute_ints(lowering, "strides", numbers, 3, &count));
+    for (int i = 0; i < count; ++i) along_depth = along_depth && numbers[i] == 1;
+    NAC_TRY(nac_attribute_ints(lowering, "pads", numbers, 6, &count));
+    for (int i = 0; i < count; ++i) along_depth = along_depth && numbers[i] == 0;
+    if (!along_depth)
+        return nac_lower_fail(lowering, NAC_UNSUPPORTED, "input 0 has rank 5; of such only windows of k x 1 x 1, with strides of 1 and no padding, are supported");
+    const int *d = volume.dims, depth = d[2] - (int)kernel[0] + 1;
+    const nac_shape planes = nac_shape_make(4, (const int[]){d[0] * d[1], d[2], 1, d[3] * d[4]});
+    const nac_shape averaged = nac_shape_make(4, (const int[]){d[0] * d[1], depth, 1, d[3] * d[4]});
+    const nac_shape result = nac_shape_make(5, (const int[]){d[0], d[1], depth, d[3], d[4]});
+    nac_node node = nac_node_make(NAC_OP_AVERAGE_POOL, lowering->node->name);
+    node.u.pool.window = (nac_window){.kernel_h = (int)kernel[0], .kernel_w = 1, .stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1};
+    NAC_TRY(nac_lower_emit(lowering, nac_node_make(NAC_OP_RESHAPE, NULL), &x, 1, &planes, NAC_CHANNELS_LAST, &x));
+    NAC_TRY(nac_lower_emit(lowering, node, &x, 1, &averaged, NAC_CHANNELS_LAST, &x));
+    NAC_TRY(nac_lower_emit(lowering, nac_node_make(NAC_OP_RESHAPE, NULL), &x, 1, &result, NAC_ROW_MAJOR, &x));
+    return nac_lower_bind(lowering, 0, x);
+}
+
 nac_status nac_lower_AveragePool(nac_lowering *lowering) {
     int64_t include;
+    int x;
+    NAC_TRY(nac_lower_float(lowering, 0, &x));
+    if (lowering->graph->values[x].shape.rank == 5) return lower_average_of_planes(lowering, x);
     NAC_TRY(nac_attribute_int(lowering, "count_include_pad", 0, &include));
     nac_node node = nac_node_make(NAC_OP_AVERAGE_POOL, lowering->node->name);
     node.u.pool.count_include_pad = include != 0;

@@ -191,7 +191,17 @@ nac_status nac_lower_Exp(nac_lowering *lowering) { return lower(lowering, NAC_UN
 nac_status nac_lower_Log(nac_lowering *lowering) { return lower(lowering, NAC_UNARY_LOG, 0, 0); }
 nac_status nac_lower_Sqrt(nac_lowering *lowering) { return lower(lowering, NAC_UNARY_SQRT, 0, 0); }
 nac_status nac_lower_Abs(nac_lowering *lowering) { return lower(lowering, NAC_UNARY_ABS, 0, 0); }
-nac_status nac_lower_Neg(nac_lowering *lowering) { return lower(lowering, NAC_UNARY_NEG, 0, 0); }
+/* Integers count from the end of something. */
+nac_status nac_lower_Neg(nac_lowering *lowering) {
+    int x, zero, y;
+    NAC_TRY(nac_lower_input(lowering, 0, &x));
+    if (lowering->graph->values[x].type != NAC_I64) return lower(lowering, NAC_UNARY_NEG, 0, 0);
+    const nac_shape scalar = {.rank = 0};
+    NAC_TRY(nac_graph_add_constant(lowering->graph, NULL, NAC_I64, &scalar, NAC_ROW_MAJOR, &zero, lowering->error));
+    NAC_TRY(nac_lower_combine(lowering, NAC_BINARY_SUB, zero, x, &y));
+    return nac_lower_bind(lowering, 0, y);
+}
+
 nac_status nac_lower_Reciprocal(nac_lowering *lowering) { return lower(lowering, NAC_UNARY_RECIPROCAL, 0, 0); }
 nac_status nac_lower_Softplus(nac_lowering *lowering) { return lower(lowering, NAC_UNARY_SOFTPLUS, 0, 0); }
 
