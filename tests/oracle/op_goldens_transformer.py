@@ -212,6 +212,25 @@ case("quantise_channels", lambda net: pair(net, "x", [0.01, 0.02, 0.005], np.arr
      lambda x: fake(x, np.float32([0.01, 0.02, 0.005]).reshape(3, 1, 1), t([128, 0, 255]).reshape(3, 1, 1), 0, 255))
 case("quantise_pool", lambda net: net("DequantizeLinear", net("MaxPool", net("QuantizeLinear", "x", np.float32(0.01), np.uint8(100)), kernel_shape=[2, 2]), np.float32(0.02), np.uint8(90)),
      lambda x: ((F.max_pool2d(fake(x, 0.01, 100, 0, 255), 2, 1) / t(np.float32(0.01)) + 100) - 90) * t(np.float32(0.02)))
+
+
+def dynamic(net, op, weights_, zero, scale, **attributes):
+    """As quantize_dynamic writes it: q, its scale and its zero point, three outputs of one node."""
+    q = net("DynamicQuantizeLinear", "x", outputs=3)
+    return net("Mul", net("Cast", net(op, q, weights_, q + "__", zero, **attributes), to=1), net("Mul", q + "_", np.asarray(scale, np.float32)))
+
+
+COLUMNS, COLUMN_SCALES = Q.reshape(6, 2)[:, [0, 1, 0, 1]], floats(0.02, 0.01, 0.03, 0.005)
+case("dynamic_product", lambda net: dynamic(net, "MatMulInteger", COLUMNS, np.int8(3), 0.02), lambda x: x @ ((t(COLUMNS) - 3) * t(np.float32(0.02))))
+case("dynamic_product_columns", lambda net: dynamic(net, "MatMulInteger", COLUMNS, np.array([1, 0, -2, 4], np.int8), COLUMN_SCALES),
+     lambda x: x @ ((t(COLUMNS) - t([1, 0, -2, 4])) * t(COLUMN_SCALES)))
+case("dynamic_convolution", lambda net: dynamic(net, "ConvInteger", (Q.astype(np.int16) + 128).astype(np.uint8), np.uint8(128), 0.02, strides=[2, 1]),
+     lambda x: F.conv2d(x, t(Q) * t(np.float32(0.02)), stride=(2, 1)))
+case("dynamic_convolution_filters", lambda net: dynamic(net, "ConvInteger", Q, np.array([1, 0, -2, 4], np.int8), QS.reshape(4, 1, 1)),
+     lambda x: F.conv2d(x, (t(Q) - t([1, 0, -2, 4]).reshape(4, 1, 1, 1)) * t(QS).reshape(4, 1, 1, 1)))
+case("static_product", lambda net: net("Mul", net("Cast", net("MatMulInteger", net("QuantizeLinear", "x", np.float32(0.01), np.uint8(100)), COLUMNS, np.uint8(100)), to=1), np.float32(1e-4)),
+     lambda x: fake(x, 0.01, 100, 0, 255) @ t(COLUMNS) * t(np.float32(1e-4)) / t(np.float32(0.01)))
+refuse("dynamic_product_of_other_zeros", lambda net: dynamic(net, "MatMulInteger", COLUMNS, np.array([1, 2], np.int8), 0.02))
 refuse("quantise_to_float8", lambda net: net("QuantizeLinear", "x", np.float32(0.01), np.int64(1)))
 refuse("quantise_in_blocks", lambda net: net("Conv", "x", net("DequantizeLinear", Q, np.float32(0.01), np.int8(0), block_size=3)), 21)
 refuse("quantise_by_nothing", lambda net: net("QuantizeLinear", "x", np.float32(0), np.int8(1)))

@@ -166,6 +166,7 @@ static void test_refusals(void) {
         {"space_to_depth_of_part", "blocks of 2 do not divide 5x6", NAC_MALFORMED},
         {"resize_antialias", "antialias is not supported", NAC_UNSUPPORTED},
         {"resize_to_nothing", "axis 2 would get a size of 0", NAC_MALFORMED},
+        {"dynamic_product_of_other_zeros", "the zero point of input 1 must be a constant", NAC_UNSUPPORTED},
         {"quantise_to_float8", "quantising to data type 7", NAC_UNSUPPORTED},
         {"quantise_in_blocks", "scales in blocks", NAC_UNSUPPORTED},
         {"quantise_by_nothing", "a scale of 0", NAC_MALFORMED},

@@ -90,6 +90,9 @@ nac_status nac_lower_affine(nac_lowering *lowering, int x, int scale, int bias, 
 /* a (kind) b, broadcast as ONNX says across memory orders: binary.c. */
 nac_status nac_lower_combine(nac_lowering *lowering, nac_binary kind, int a, int b, int *result);
 
+/* The product of matrices as numpy.matmul has it: matmul.c. */
+nac_status nac_lower_product(nac_lowering *lowering, int a, int b, int *result);
+
 /* scale * value: a constant at once, as every node with constant inputs; value itself for scale 1. reduce.c. */
 nac_status nac_lower_scaled(nac_lowering *lowering, int value, float scale, int *result);
 

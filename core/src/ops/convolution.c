@@ -75,15 +75,13 @@ NAC_GRADIENT(CONV) {
 
 /* ---- ONNX -------------------------------------------------------------------------------------- */
 
-/* X [N,Ci,H,W], W [Co,Ci/g,kh,kw] constant, B [Co] constant or absent; or all of it without H. */
-nac_status nac_lower_Conv(nac_lowering *lowering) {
-    int x, w, axes, w_axes;
+nac_status nac_lower_convolution(nac_lowering *lowering, int x, int w, int bias) {
+    int axes, w_axes;
     nac_shape xs, ws;
-    NAC_TRY(nac_lower_image(lowering, 0, &x, &xs, &axes));
-    NAC_TRY(nac_lower_float(lowering, 1, &w));
+    NAC_TRY(nac_as_image(lowering, 0, &x, &xs, &axes));
     if (!lowering->graph->values[w].constant)
         return nac_lower_fail(lowering, NAC_UNSUPPORTED, "the weights are computed at run time; they must be a constant");
-    NAC_TRY(nac_lower_image(lowering, 1, &w, &ws, &w_axes));
+    NAC_TRY(nac_as_image(lowering, 1, &w, &ws, &w_axes));
 
     int64_t groups, kernel[NAC_MAX_RANK];
     int kernel_count;
@@ -104,12 +102,19 @@ nac_status nac_lower_Conv(nac_lowering *lowering) {
     NAC_TRY(nac_lower_window(lowering, axes, &xs.dims[2], &ws.dims[2], false, &node.u.conv.window, out));
     node.u.conv.groups = (int)groups;
 
-    int inputs[3] = {x, w, nac_lower_optional(lowering, 2)}, y;
-    if (inputs[2] != NAC_NONE) {
-        const float *bias;
-        NAC_TRY(nac_lower_vector(lowering, inputs[2], "the bias", Co, &bias));
+    int inputs[3] = {x, w, bias}, y;
+    if (bias != NAC_NONE) {
+        const float *numbers;
+        NAC_TRY(nac_lower_vector(lowering, bias, "the bias", Co, &numbers));
     }
     const nac_shape shape = nac_shape_make(4, (const int[]){xs.dims[0], out[0], out[1], Co});
-    NAC_TRY(nac_lower_emit(lowering, node, inputs, inputs[2] == NAC_NONE ? 2 : 3, &shape, NAC_CHANNELS_LAST, &y));
+    NAC_TRY(nac_lower_emit(lowering, node, inputs, bias == NAC_NONE ? 2 : 3, &shape, NAC_CHANNELS_LAST, &y));
     return nac_lower_bind_image(lowering, y, axes);
+}
+
+nac_status nac_lower_Conv(nac_lowering *lowering) {
+    int x, w;
+    NAC_TRY(nac_lower_float(lowering, 0, &x));
+    NAC_TRY(nac_lower_float(lowering, 1, &w));
+    return nac_lower_convolution(lowering, x, w, nac_lower_optional(lowering, 2));
 }

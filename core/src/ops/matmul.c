@@ -90,10 +90,8 @@ static nac_status mismatch(nac_lowering *lowering, const nac_shape *a, const nac
 }
 
 /* numpy.matmul: vectors become matrices for the product, and leading dims broadcast. */
-nac_status nac_lower_MatMul(nac_lowering *lowering) {
-    int a, b, y;
-    NAC_TRY(nac_lower_float(lowering, 0, &a));
-    NAC_TRY(nac_lower_float(lowering, 1, &b));
+nac_status nac_lower_product(nac_lowering *lowering, int a, int b, int *result) {
+    int y;
     NAC_TRY(nac_as_row_major(lowering, a, &a));
     NAC_TRY(nac_as_row_major(lowering, b, &b));
     nac_shape as = lowering->graph->values[a].shape, bs = lowering->graph->values[b].shape;
@@ -131,6 +129,15 @@ nac_status nac_lower_MatMul(nac_lowering *lowering) {
         if (!column) lent.dims[lent.rank++] = N;
         NAC_TRY(nac_lower_reshape(lowering, y, &lent, &y));
     }
+    *result = y;
+    return NAC_OK;
+}
+
+nac_status nac_lower_MatMul(nac_lowering *lowering) {
+    int a, b, y;
+    NAC_TRY(nac_lower_float(lowering, 0, &a));
+    NAC_TRY(nac_lower_float(lowering, 1, &b));
+    NAC_TRY(nac_lower_product(lowering, a, b, &y));
     return nac_lower_bind(lowering, 0, y);
 }
 

@@ -80,8 +80,11 @@
     X(GlobalAveragePool)    \
     X(GlobalMaxPool)        \
     X(MaxPool)              \
-    /* quantise.c: integers that stand for numbers */ \
+    /* quantise.c, quantise_dynamic.c: integers that stand for numbers */ \
+    X(ConvInteger)          \
     X(DequantizeLinear)     \
+    X(DynamicQuantizeLinear) \
+    X(MatMulInteger)        \
     X(QuantizeLinear)       \
     /* reduce.c: sums and extrema over axes */ \
     X(ReduceL1)             \

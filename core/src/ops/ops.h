@@ -96,7 +96,7 @@ nac_status nac_lower_ints(nac_lowering *lowering, int value, const char *what, i
 nac_status nac_as_row_major(nac_lowering *lowering, int value, int *result);
 nac_status nac_as_channels_last(nac_lowering *lowering, int value, int *result);
 
-/* A constant with the numbers of an ONNX tensor: F32, or I64 for integers and booleans. */
+/* A constant with the numbers of an ONNX tensor: F32, or I64 for integers (but for bytes of more than one dim) and booleans. */
 nac_status nac_lower_tensor(nac_lowering *lowering, const nac_onnx_tensor *tensor, const char *name, int *value);
 
 /* nac_graph_emit under the name of the ONNX node. Integer constants are moved about (RESHAPE, TRANSPOSE, CONCAT, SLICE) at once. */

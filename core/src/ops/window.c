@@ -26,6 +26,10 @@ static nac_status read_ints(nac_lowering *lowering, const char *name, int axes, 
 
 nac_status nac_lower_image(nac_lowering *lowering, int i, int *x, nac_shape *shape, int *axes) {
     NAC_TRY(nac_lower_float(lowering, i, x));
+    return nac_as_image(lowering, i, x, shape, axes);
+}
+
+nac_status nac_as_image(nac_lowering *lowering, int i, int *x, nac_shape *shape, int *axes) {
     *shape = nac_logical_shape(&lowering->graph->values[*x]);
     if (shape->rank != 3 && shape->rank != 4)
         return nac_lower_fail(lowering, NAC_UNSUPPORTED, "input %d has rank %d; [N,C,H,W] and [N,C,L] are supported", i, shape->rank);

@@ -14,6 +14,13 @@ static inline int nac_window_source(int padded, int stride, int count) {
  * the image. */
 nac_status nac_lower_image(nac_lowering *lowering, int i, int *x, nac_shape *shape, int *axes);
 
+/* The same of a value *x that stands for input i. */
+nac_status nac_as_image(nac_lowering *lowering, int i, int *x, nac_shape *shape, int *axes);
+
+/* X [N,Ci,H,W] * W [Co,Ci/g,kh,kw] + B [Co] by the attributes of lowering->node, or all of it without H, bound to output 0. W and the bias are constants;
+ * the bias may be NAC_NONE. convolution.c. */
+nac_status nac_lower_convolution(nac_lowering *lowering, int x, int w, int bias);
+
 /* Binds output 0 to an image, or to the sequence that it is when `axes` is 1. */
 nac_status nac_lower_bind_image(nac_lowering *lowering, int y, int axes);
 
