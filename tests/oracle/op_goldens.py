@@ -255,6 +255,11 @@ case("reduce_mean_channels", lambda net: net("ReduceMean", "x", axes=[1], keepdi
 case("reduce_mean_height", lambda net: net("ReduceMean", "x", axes=[2], keepdims=0), lambda x: x.mean(2))
 case("reduce_mean_last", lambda net: net("ReduceMean", "x", axes=[-1], keepdims=0), lambda x: x.mean(3))
 case("reduce_mean_all", lambda net: net("Sub", "x", net("ReduceMean", "x")), lambda x: x - x.mean())
+# Somebody changed the opset by hand: an attribute where an input should be
+case("reduce_mean_mixed", lambda net: net("ReduceMean", "x", axes=[-2, -1], keepdims=0), lambda x: x.mean((2, 3)), 18)
+case("clip_mixed", lambda net: net("Clip", "x", min=-0.5, max=0.25), lambda x: x.clamp(-0.5, 0.25))
+case("squeeze_mixed", lambda net: net("Squeeze", net("Unsqueeze", "x", axes=[1]), axes=[1]), lambda x: x)
+refuse("unsqueeze_nothing", lambda net: net("Unsqueeze", "x"))
 case("reduce_mean_18", lambda net: net("ReduceMean", "x", ints(-2, -1), keepdims=0), lambda x: x.mean((2, 3)), 18)
 case("reduce_sum_11", lambda net: net("ReduceSum", "x", axes=[2]), lambda x: x.sum(2), 11)
 case("reduce_sum_13", lambda net: net("ReduceSum", "x", ints(1, 3), keepdims=0), lambda x: x.sum((1, 3)))

@@ -246,6 +246,12 @@ nac_status nac_attribute_ints(nac_lowering *lowering, const char *name, int64_t 
     return NAC_OK;
 }
 
+nac_status nac_lower_list(nac_lowering *lowering, const char *name, int i, int64_t *ints, int capacity, int *count) {
+    NAC_TRY(nac_attribute_ints(lowering, name, ints, capacity, count));
+    const int input = nac_lower_optional(lowering, i);
+    return *count > 0 || input == NAC_NONE ? NAC_OK : nac_lower_ints(lowering, input, name, ints, capacity, count);
+}
+
 nac_status nac_attribute_string(nac_lowering *lowering, const char *name, const char **text, size_t *length) {
     const nac_onnx_attribute *found;
     NAC_TRY(find_attribute(lowering, name, NAC_ATTRIBUTE_STRING, &found));

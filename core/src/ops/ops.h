@@ -114,6 +114,9 @@ nac_status nac_attribute_int(nac_lowering *lowering, const char *name, int64_t o
 nac_status nac_attribute_float(nac_lowering *lowering, const char *name, float otherwise, float *result);
 /* *count is 0 where the attribute is absent. */
 nac_status nac_attribute_ints(nac_lowering *lowering, const char *name, int64_t *ints, int capacity, int *count);
+/* A list that was an attribute before some opset and is input i from then on, whichever the node has: there are files whose opset was changed by hand.
+ * *count is 0 where both are absent. */
+nac_status nac_lower_list(nac_lowering *lowering, const char *name, int i, int64_t *ints, int capacity, int *count);
 /* "" where the attribute is absent; not NUL-terminated beyond *length. */
 nac_status nac_attribute_string(nac_lowering *lowering, const char *name, const char **text, size_t *length);
 

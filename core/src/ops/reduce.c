@@ -101,18 +101,11 @@ typedef struct reduced {
     bool nothing;              /* no axes were given, and that is to mean none, not all */
 } reduced;
 
-/* `axes` was an attribute before `input_since`, and has been input 1 from then on. */
-static nac_status read_axes(nac_lowering *lowering, int x, int input_since, reduced *r) {
+static nac_status read_axes(nac_lowering *lowering, int x, reduced *r) {
     int64_t axes[NAC_MAX_RANK], noop;
-    int count = 0;
+    int count;
     NAC_TRY(nac_attribute_int(lowering, "noop_with_empty_axes", 0, &noop));
-    if (lowering->model->opset < input_since) {
-        noop = 0;
-        NAC_TRY(nac_attribute_ints(lowering, "axes", axes, NAC_MAX_RANK, &count));
-    } else {
-        const int given = nac_lower_optional(lowering, 1);
-        if (given != NAC_NONE) NAC_TRY(nac_lower_ints(lowering, given, "axes", axes, NAC_MAX_RANK, &count));
-    }
+    NAC_TRY(nac_lower_list(lowering, "axes", 1, axes, NAC_MAX_RANK, &count));
     const nac_value *value = &lowering->graph->values[x];
     const nac_shape logical = nac_logical_shape(value);
     bool chosen[NAC_MAX_RANK];
@@ -255,13 +248,13 @@ static nac_status lower_integers(nac_lowering *lowering, int x, const reduced *r
     return NAC_OK;
 }
 
-static nac_status lower_reduce(nac_lowering *lowering, int input_since, reduction kind) {
+static nac_status lower_reduce(nac_lowering *lowering, reduction kind) {
     int x, y;
     int64_t keep;
     reduced r;
     NAC_TRY(nac_lower_input(lowering, 0, &x));
     NAC_TRY(nac_attribute_int(lowering, "keepdims", 1, &keep));
-    NAC_TRY(read_axes(lowering, x, input_since, &r));
+    NAC_TRY(read_axes(lowering, x, &r));
     if (lowering->graph->values[x].type == NAC_I64) NAC_TRY(lower_integers(lowering, x, &r, kind, &y));
     else NAC_TRY(lower_floats(lowering, x, &r, kind, &y));
     if (!keep && !r.nothing) {
@@ -271,12 +264,12 @@ static nac_status lower_reduce(nac_lowering *lowering, int input_since, reductio
     return nac_lower_bind(lowering, 0, y);
 }
 
-nac_status nac_lower_ReduceL1(nac_lowering *lowering) { return lower_reduce(lowering, 18, MAGNITUDES); }
-nac_status nac_lower_ReduceL2(nac_lowering *lowering) { return lower_reduce(lowering, 18, LENGTH); }
-nac_status nac_lower_ReduceLogSumExp(nac_lowering *lowering) { return lower_reduce(lowering, 18, LOG_SUM); }
-nac_status nac_lower_ReduceMax(nac_lowering *lowering) { return lower_reduce(lowering, 18, MAXIMUM); }
-nac_status nac_lower_ReduceMean(nac_lowering *lowering) { return lower_reduce(lowering, 18, MEAN); }
-nac_status nac_lower_ReduceMin(nac_lowering *lowering) { return lower_reduce(lowering, 18, MINIMUM); }
-nac_status nac_lower_ReduceProd(nac_lowering *lowering) { return lower_reduce(lowering, 18, PRODUCT); }
-nac_status nac_lower_ReduceSum(nac_lowering *lowering) { return lower_reduce(lowering, 13, SUM); }
-nac_status nac_lower_ReduceSumSquare(nac_lowering *lowering) { return lower_reduce(lowering, 18, SQUARES); }
+nac_status nac_lower_ReduceL1(nac_lowering *lowering) { return lower_reduce(lowering, MAGNITUDES); }
+nac_status nac_lower_ReduceL2(nac_lowering *lowering) { return lower_reduce(lowering, LENGTH); }
+nac_status nac_lower_ReduceLogSumExp(nac_lowering *lowering) { return lower_reduce(lowering, LOG_SUM); }
+nac_status nac_lower_ReduceMax(nac_lowering *lowering) { return lower_reduce(lowering, MAXIMUM); }
+nac_status nac_lower_ReduceMean(nac_lowering *lowering) { return lower_reduce(lowering, MEAN); }
+nac_status nac_lower_ReduceMin(nac_lowering *lowering) { return lower_reduce(lowering, MINIMUM); }
+nac_status nac_lower_ReduceProd(nac_lowering *lowering) { return lower_reduce(lowering, PRODUCT); }
+nac_status nac_lower_ReduceSum(nac_lowering *lowering) { return lower_reduce(lowering, SUM); }
+nac_status nac_lower_ReduceSumSquare(nac_lowering *lowering) { return lower_reduce(lowering, SQUARES); }

@@ -4,17 +4,10 @@
 
 #include "ops/common.h"
 
-/* The axes of Squeeze and Unsqueeze: an attribute before opset 13, then an input. *count NAC_NONE: none given. */
+/* The axes of Squeeze and Unsqueeze: an attribute before opset 13, then an input. *count 0: none given. */
 static nac_status read_axes(nac_lowering *lowering, int rank, bool marked[NAC_MAX_RANK], int *count) {
     int64_t axes[NAC_MAX_RANK];
-    if (lowering->model->opset < 13) {
-        NAC_TRY(nac_attribute_ints(lowering, "axes", axes, NAC_MAX_RANK, count));
-        if (*count == 0) *count = NAC_NONE;
-    } else {
-        const int input = nac_lower_optional(lowering, 1);
-        *count = NAC_NONE;
-        if (input != NAC_NONE) NAC_TRY(nac_lower_ints(lowering, input, "axes", axes, NAC_MAX_RANK, count));
-    }
+    NAC_TRY(nac_lower_list(lowering, "axes", 1, axes, NAC_MAX_RANK, count));
     memset(marked, 0, NAC_MAX_RANK * sizeof *marked);
     for (int i = 0; i < *count; ++i) {
         int axis;
@@ -100,7 +93,7 @@ nac_status nac_lower_Squeeze(nac_lowering *lowering) {
     for (int i = 0; i < from.rank; ++i) {
         if (axes[i] && from.dims[i] != 1)
             return nac_lower_fail(lowering, NAC_MALFORMED, "axis %d has size %d and cannot be squeezed", i, from.dims[i]);
-        if (count == NAC_NONE ? from.dims[i] != 1 : !axes[i]) to.dims[to.rank++] = from.dims[i];
+        if (count == 0 ? from.dims[i] != 1 : !axes[i]) to.dims[to.rank++] = from.dims[i];
     }
     return bind_reshaped(lowering, &to);
 }
@@ -115,12 +108,8 @@ nac_status nac_lower_Unsqueeze(nac_lowering *lowering) {
     for (int twice = 0; twice < 2; ++twice) {
         int64_t unused[NAC_MAX_RANK];
         if (twice) NAC_TRY(read_axes(lowering, to.rank, axes, &count));
-        else if (lowering->model->opset < 13) NAC_TRY(nac_attribute_ints(lowering, "axes", unused, NAC_MAX_RANK, &count));
-        else {
-            int input;
-            NAC_TRY(nac_lower_input(lowering, 1, &input));
-            NAC_TRY(nac_lower_ints(lowering, input, "axes", unused, NAC_MAX_RANK, &count));
-        }
+        else NAC_TRY(nac_lower_list(lowering, "axes", 1, unused, NAC_MAX_RANK, &count));
+        if (count == 0) return nac_lower_fail(lowering, NAC_MALFORMED, "no axes are given");
         to.rank = from.rank + count;
         if (to.rank > NAC_MAX_RANK)
             return nac_lower_fail(lowering, NAC_UNSUPPORTED, "the result has rank %d; at most %d is supported", to.rank, NAC_MAX_RANK);

@@ -95,13 +95,8 @@ nac_status nac_lower_Concat(nac_lowering *lowering) {
 /* Sizes of the parts: an attribute before opset 13, then an input, otherwise as equal as can be. */
 static nac_status split_sizes(nac_lowering *lowering, int size, int64_t *sizes, int capacity) {
     const int parts = lowering->node->output_count;
-    int count = 0;
-    if (lowering->model->opset < 13) {
-        NAC_TRY(nac_attribute_ints(lowering, "split", sizes, capacity, &count));
-    } else {
-        const int input = nac_lower_optional(lowering, 1);
-        if (input != NAC_NONE) NAC_TRY(nac_lower_ints(lowering, input, "split", sizes, capacity, &count));
-    }
+    int count;
+    NAC_TRY(nac_lower_list(lowering, "split", 1, sizes, capacity, &count));
     if (count == 0) {
         const int part = size / parts + (size % parts != 0);
         for (int i = 0; i < parts; ++i) sizes[i] = i < parts - 1 ? part : size - (int64_t)part * (parts - 1);

@@ -264,15 +264,11 @@ nac_status nac_lower_HardSigmoid(nac_lowering *lowering) {
     return lower(lowering, NAC_UNARY_HARD_SIGMOID, alpha, beta);
 }
 
-/* One bound of Clip: an attribute before opset 11, an optional input since. */
+/* One bound of Clip: an attribute before opset 11, an optional input since; as nac_lower_list has it. */
 static nac_status clip_bound(nac_lowering *lowering, const char *name, int input, float otherwise, float *bound) {
-    if (lowering->model->opset < 11) {
-        NAC_TRY(nac_attribute_float(lowering, name, otherwise, bound));
-    } else {
-        const int value = nac_lower_optional(lowering, input);
-        *bound = otherwise;
-        if (value != NAC_NONE) NAC_TRY(nac_lower_scalar(lowering, value, name, bound));
-    }
+    const int value = nac_lower_optional(lowering, input);
+    NAC_TRY(nac_attribute_float(lowering, name, otherwise, bound));
+    if (value != NAC_NONE) NAC_TRY(nac_lower_scalar(lowering, value, name, bound));
     if (*bound != *bound) return nac_lower_fail(lowering, NAC_MALFORMED, "%s is NaN", name);
     if (*bound <= -FLT_MAX) *bound = -INFINITY; /* how exporters write "no bound" */
     if (*bound >= FLT_MAX) *bound = INFINITY;
