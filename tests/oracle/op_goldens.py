@@ -163,6 +163,7 @@ BINARY = {
     "Max": torch.maximum,
     "Min": torch.minimum,
 }
+case("mean_of_three", lambda net: net("Mean", "x", CHANNEL, net("Exp", "x")), lambda x: (x + t(CHANNEL) + torch.exp(x)) / 3)
 for op, formula in BINARY.items():
     low = op.lower()
     case(f"{low}_channel", lambda net: net(op, "x", CHANNEL), lambda x: formula(x, t(CHANNEL)))
@@ -388,6 +389,12 @@ def local_response(net):
 case("local_response", local_response, lambda x: F.local_response_norm(x, 3, 0.75, 0.6, 1.5))
 for which, window in {"wide": {"kernel_shape": [2, 2, 1]}, "strided": {"kernel_shape": [2, 1, 1], "strides": [2, 1, 1]}, "padded": {"kernel_shape": [2, 1, 1], "pads": [1, 0, 0, 0, 0, 0]}, "deep": {"kernel_shape": [4, 1, 1]}}.items():
     refuse(f"average_pool_3d_{which}", lambda net: net("Squeeze", net("AveragePool", net("Unsqueeze", "x", ints(1)), **window), ints(1)))
+case("length_norm", lambda net: net("LpNormalization", "x", axis=1), lambda x: F.normalize(x))
+case("magnitude_norm", lambda net: net("LpNormalization", "x", p=1), lambda x: F.normalize(x, 1, -1))
+refuse("length_norm_cubed", lambda net: net("LpNormalization", "x", p=3))
+case("softsign", lambda net: net("Softsign", "x"), F.softsign)
+case("swish_operator", lambda net: net("Swish", "x"), F.silu, 24)
+case("swish_steep", lambda net: net("Swish", "x", alpha=1.75), lambda x: x * torch.sigmoid(1.75 * x), 24)
 case("instance_norm", lambda net: net("InstanceNormalization", "x", SCALE, SHIFT), lambda x: F.instance_norm(x, weight=t(SCALE), bias=t(SHIFT)))
 # PyTorch's GroupNorm(2, 4)
 GROUPED, FOURS = weights(4, 3, 1, 1), weights(4, 1, 1) + 1

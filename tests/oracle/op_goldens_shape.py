@@ -192,6 +192,8 @@ case("dropout_ratio", lambda net: net("Dropout", net("Relu", "x"), np.float32(0.
 refuse("dropout_training", lambda net: net("Dropout", "x", np.float32(0.5), np.bool_(True)))
 case("dropout_not_training", lambda net: net("Dropout", net("Relu", "x"), np.float32(0.5), np.bool_(False)), F.relu)
 case("cast", lambda net: net("Cast", net("Cast", net("Relu", "x"), to=11), to=1), F.relu)
+case("cast_like", lambda net: net("Mul", "x", net("CastLike", net("CastLike", floats(2.75), ints(0)), "x")), lambda x: x * 2, 15)
+refuse("cast_image_like", lambda net: net("CastLike", "x", ints(0)), 15)
 refuse("cast_to_integer", lambda net: net("Cast", net("Cast", "x", to=7), to=1))
 case("constant_numbers", lambda net: net("Add", net("Mul", "x", net("Constant", value_float=2.0)), net("Constant", value_floats=[1.0, 2, 3, 4, 5, 6])),
      lambda x: 2 * x + t([1, 2, 3, 4, 5, 6]))

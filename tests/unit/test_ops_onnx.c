@@ -168,6 +168,8 @@ static void test_refusals(void) {
         {"resize_to_nothing", "axis 2 would get a size of 0", NAC_MALFORMED},
         {"dynamic_product_of_other_zeros", "the zero point of input 1 must be a constant", NAC_UNSUPPORTED},
         {"unsqueeze_nothing", "no axes are given", NAC_MALFORMED},
+        {"length_norm_cubed", "p is 3; 1 and 2 are defined", NAC_MALFORMED},
+        {"cast_image_like", "computed from the image", NAC_UNSUPPORTED},
         {"quantise_to_float8", "quantising to data type 7", NAC_UNSUPPORTED},
         {"quantise_in_blocks", "scales in blocks", NAC_UNSUPPORTED},
         {"quantise_by_nothing", "a scale of 0", NAC_MALFORMED},

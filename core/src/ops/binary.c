@@ -225,14 +225,28 @@ static nac_status lower_two(nac_lowering *lowering, nac_binary kind) {
     return nac_lower_bind(lowering, 0, y);
 }
 
-/* Max, Min and Sum take any number of operands: from the left, two at a time. */
-static nac_status lower_many(nac_lowering *lowering, nac_binary kind) {
-    int y, next;
-    NAC_TRY(nac_lower_input(lowering, 0, &y));
+/* Max, Min, Sum and Mean take any number of operands: from the left, two at a time. */
+static nac_status combine_all(nac_lowering *lowering, nac_binary kind, int *result) {
+    int next;
+    NAC_TRY(nac_lower_input(lowering, 0, result));
     for (int i = 1; i < lowering->node->input_count; ++i) {
         NAC_TRY(nac_lower_input(lowering, i, &next));
-        NAC_TRY(nac_lower_combine(lowering, kind, y, next, &y));
+        NAC_TRY(nac_lower_combine(lowering, kind, *result, next, result));
     }
+    return NAC_OK;
+}
+
+static nac_status lower_many(nac_lowering *lowering, nac_binary kind) {
+    int y;
+    NAC_TRY(combine_all(lowering, kind, &y));
+    return nac_lower_bind(lowering, 0, y);
+}
+
+nac_status nac_lower_Mean(nac_lowering *lowering) {
+    int y;
+    NAC_TRY(combine_all(lowering, NAC_BINARY_ADD, &y));
+    if (lowering->graph->values[y].type != NAC_F32) return nac_lower_fail(lowering, NAC_MALFORMED, "its inputs hold integers");
+    NAC_TRY(nac_lower_scaled(lowering, y, 1.0f / (float)lowering->node->input_count, &y));
     return nac_lower_bind(lowering, 0, y);
 }
 

@@ -39,15 +39,9 @@ nac_status nac_lower_Dropout(nac_lowering *lowering) {
 }
 
 /* All floating types are float32 here and all others int64, so most casts do nothing. */
-nac_status nac_lower_Cast(nac_lowering *lowering) {
+static nac_status lower_cast(nac_lowering *lowering, nac_type type, bool boolean) {
     int x, y;
-    int64_t to;
     NAC_TRY(nac_lower_input(lowering, 0, &x));
-    NAC_TRY(nac_attribute_int(lowering, "to", 0, &to));
-    const nac_onnx_tensor target = {.data_type = to > 0 && to < INT_MAX ? (int)to : 0};
-    if (!nac_onnx_tensor_is_number(&target)) return nac_lower_fail(lowering, NAC_UNSUPPORTED, "a cast to data type %lld", (long long)to);
-    const bool boolean = target.data_type == 9;
-    const nac_type type = nac_onnx_tensor_is_float(&target) ? NAC_F32 : NAC_I64;
     if (lowering->graph->values[x].type == type && !boolean) return nac_lower_bind(lowering, 0, x);
     NAC_TRY(nac_lower_constant(lowering, 0, &x));
     const nac_shape shape = lowering->graph->values[x].shape;
@@ -63,6 +57,21 @@ nac_status nac_lower_Cast(nac_lowering *lowering) {
         else return nac_lower_fail(lowering, NAC_UNSUPPORTED, "%g cannot be cast to an integer", number);
     }
     return nac_lower_bind(lowering, 0, y);
+}
+
+nac_status nac_lower_Cast(nac_lowering *lowering) {
+    int64_t to;
+    NAC_TRY(nac_attribute_int(lowering, "to", 0, &to));
+    const nac_onnx_tensor target = {.data_type = to > 0 && to < INT_MAX ? (int)to : 0};
+    if (!nac_onnx_tensor_is_number(&target)) return nac_lower_fail(lowering, NAC_UNSUPPORTED, "a cast to data type %lld", (long long)to);
+    return lower_cast(lowering, nac_onnx_tensor_is_float(&target) ? NAC_F32 : NAC_I64, target.data_type == 9);
+}
+
+/* To the type of input 1: numbers of floating types or integers, for nothing here tells booleans from these. */
+nac_status nac_lower_CastLike(nac_lowering *lowering) {
+    int like;
+    NAC_TRY(nac_lower_input(lowering, 1, &like));
+    return lower_cast(lowering, lowering->graph->values[like].type, false);
 }
 
 /* A function of a float32 constant: sizes that exporters compute as floats, angles of positions. */

@@ -13,6 +13,7 @@
 #define NAC_ONNX_OP_LIST(X) \
     /* constants.c: constants and shape arithmetic */ \
     X(Cast)                 \
+    X(CastLike)             \
     X(Ceil)                 \
     X(Constant)             \
     X(ConstantOfShape)      \
@@ -60,6 +61,7 @@
     X(Add)                  \
     X(Div)                  \
     X(Max)                  \
+    X(Mean)                 \
     X(Min)                  \
     X(Mul)                  \
     X(Sub)                  \
@@ -87,6 +89,7 @@
     X(MatMulInteger)        \
     X(QuantizeLinear)       \
     /* reduce.c: sums and extrema over axes */ \
+    X(LpNormalization)      \
     X(ReduceL1)             \
     X(ReduceL2)             \
     X(ReduceLogSumExp)      \
@@ -123,7 +126,9 @@
     X(Selu)                 \
     X(Sigmoid)              \
     X(Softplus)             \
+    X(Softsign)             \
     X(Sqrt)                 \
+    X(Swish)                \
     X(Tanh)
 
 #define X(op_type) nac_status nac_lower_##op_type(nac_lowering *lowering);

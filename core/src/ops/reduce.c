@@ -101,15 +101,12 @@ typedef struct reduced {
     bool nothing;              /* no axes were given, and that is to mean none, not all */
 } reduced;
 
-static nac_status read_axes(nac_lowering *lowering, int x, reduced *r) {
-    int64_t axes[NAC_MAX_RANK], noop;
-    int count;
-    NAC_TRY(nac_attribute_int(lowering, "noop_with_empty_axes", 0, &noop));
-    NAC_TRY(nac_lower_list(lowering, "axes", 1, axes, NAC_MAX_RANK, &count));
+/* All axes where none are given, but for `nothing`. */
+static nac_status choose_axes(nac_lowering *lowering, int x, const int64_t *axes, int count, bool nothing, reduced *r) {
     const nac_value *value = &lowering->graph->values[x];
     const nac_shape logical = nac_logical_shape(value);
     bool chosen[NAC_MAX_RANK];
-    *r = (reduced){.shape = value->shape, .summands = 1, .nothing = count == 0 && noop != 0};
+    *r = (reduced){.shape = value->shape, .summands = 1, .nothing = count == 0 && nothing};
     for (int i = 0; i < logical.rank; ++i) chosen[i] = count == 0;
     for (int i = 0; i < count; ++i) {
         int axis;
@@ -249,12 +246,14 @@ static nac_status lower_integers(nac_lowering *lowering, int x, const reduced *r
 }
 
 static nac_status lower_reduce(nac_lowering *lowering, reduction kind) {
-    int x, y;
-    int64_t keep;
+    int x, y, count;
+    int64_t keep, noop, axes[NAC_MAX_RANK];
     reduced r;
     NAC_TRY(nac_lower_input(lowering, 0, &x));
     NAC_TRY(nac_attribute_int(lowering, "keepdims", 1, &keep));
-    NAC_TRY(read_axes(lowering, x, &r));
+    NAC_TRY(nac_attribute_int(lowering, "noop_with_empty_axes", 0, &noop));
+    NAC_TRY(nac_lower_list(lowering, "axes", 1, axes, NAC_MAX_RANK, &count));
+    NAC_TRY(choose_axes(lowering, x, axes, count, noop != 0, &r));
     if (lowering->graph->values[x].type == NAC_I64) NAC_TRY(lower_integers(lowering, x, &r, kind, &y));
     else NAC_TRY(lower_floats(lowering, x, &r, kind, &y));
     if (!keep && !r.nothing) {
@@ -273,3 +272,18 @@ nac_status nac_lower_ReduceMin(nac_lowering *lowering) { return lower_reduce(low
 nac_status nac_lower_ReduceProd(nac_lowering *lowering) { return lower_reduce(lowering, PRODUCT); }
 nac_status nac_lower_ReduceSum(nac_lowering *lowering) { return lower_reduce(lowering, SUM); }
 nac_status nac_lower_ReduceSumSquare(nac_lowering *lowering) { return lower_reduce(lowering, SQUARES); }
+
+/* x by its length along an axis, or by the sum of its magnitudes. */
+nac_status nac_lower_LpNormalization(nac_lowering *lowering) {
+    int x, length, y;
+    int64_t axis, p;
+    reduced r;
+    NAC_TRY(nac_lower_float(lowering, 0, &x));
+    NAC_TRY(nac_attribute_int(lowering, "axis", -1, &axis));
+    NAC_TRY(nac_attribute_int(lowering, "p", 2, &p));
+    if (p != 1 && p != 2) return nac_lower_fail(lowering, NAC_MALFORMED, "p is %lld; 1 and 2 are defined", (long long)p);
+    NAC_TRY(choose_axes(lowering, x, &axis, 1, false, &r));
+    NAC_TRY(lower_floats(lowering, x, &r, p == 1 ? MAGNITUDES : LENGTH, &length));
+    NAC_TRY(nac_lower_combine(lowering, NAC_BINARY_DIV, x, length, &y));
+    return nac_lower_bind(lowering, 0, y);
+}

@@ -247,6 +247,32 @@ nac_status nac_lower_Celu(nac_lowering *lowering) {
     return lower_scaled_elu(lowering, alpha, 1, alpha);
 }
 
+/* x sigmoid(alpha x) */
+nac_status nac_lower_Swish(nac_lowering *lowering) {
+    int x, gate, y;
+    float alpha;
+    NAC_TRY(nac_lower_float(lowering, 0, &x));
+    NAC_TRY(nac_attribute_float(lowering, "alpha", 1, &alpha));
+    if (alpha == 1) return lower(lowering, NAC_UNARY_SWISH, 0, 0);
+    NAC_TRY(nac_lower_scaled(lowering, x, alpha, &gate));
+    NAC_TRY(nac_lower_unary(lowering, NAC_UNARY_SIGMOID, 0, 0, gate, &gate));
+    NAC_TRY(nac_lower_combine(lowering, NAC_BINARY_MUL, x, gate, &y));
+    return nac_lower_bind(lowering, 0, y);
+}
+
+/* x / (1 + |x|) */
+nac_status nac_lower_Softsign(nac_lowering *lowering) {
+    int x, one, size, y;
+    const nac_shape scalar = {.rank = 0};
+    NAC_TRY(nac_lower_float(lowering, 0, &x));
+    NAC_TRY(nac_graph_add_constant(lowering->graph, NULL, NAC_F32, &scalar, NAC_ROW_MAJOR, &one, lowering->error));
+    *nac_data(lowering->graph, one) = 1;
+    NAC_TRY(nac_lower_unary(lowering, NAC_UNARY_ABS, 0, 0, x, &size));
+    NAC_TRY(nac_lower_combine(lowering, NAC_BINARY_ADD, size, one, &size));
+    NAC_TRY(nac_lower_combine(lowering, NAC_BINARY_DIV, x, size, &y));
+    return nac_lower_bind(lowering, 0, y);
+}
+
 /* x tanh(softplus(x)), as PyTorch's exporter writes it out before opset 18. */
 nac_status nac_lower_Mish(nac_lowering *lowering) {
     int x, gate, y;
