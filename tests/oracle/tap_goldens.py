@@ -21,7 +21,7 @@ from torchvision.models.mobilenetv2 import MobileNetV2
 from torchvision.models.mobilenetv3 import InvertedResidualConfig, MobileNetV3
 
 from families import ResNetV2
-from families_tokens import Block, Mixer
+from families_tokens import Block, DeiT, Mixer
 
 OUT = pathlib.Path(__file__).resolve().parent.parent / "golden" / "taps"
 SIZE, CLASSES = 64, 4
@@ -193,6 +193,17 @@ class Pyramid(nn.Module):
         return self.fc(nn.functional.adaptive_avg_pool1d(x.transpose(1, 2), 1).flatten(1))
 
 
+class Ensemble(nn.Module):
+    """Two networks, whose probabilities are averaged: one by its pool, one by its class token."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = Pooled(nn.Sequential(conv(3, 8, 3, 2), conv(8, 12, 3, 2)), 12), DeiT(SIZE, 16, 12, 2, 2, CLASSES, distilled=False)
+
+    def forward(self, x):
+        return torch.stack([self.first(x).softmax(1), self.second(x).softmax(1)]).mean(0)
+
+
 class Prototypes(nn.Module):
     """The logits are distances: the last product makes features."""
 
@@ -219,6 +230,7 @@ NETWORKS = {
     "blurred": (Blurred, True),
     "pyramid": (Pyramid, True),
     "prototypes": (Prototypes, True),
+    "ensemble": (Ensemble, True),
     "mnasnet": (make_mnasnet, True),
     "squeezenet": (make_squeezenet, True),
     "efficientnet": (make_efficientnet, True),

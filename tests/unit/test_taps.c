@@ -52,6 +52,7 @@ static const struct {
     {"taps/blurred", {"/ReduceMean_output_0", "/stages/stages.2/stages.2.0/stages.2.0.2/Relu_output_0",
                       "/stages/stages.1/stages.1.0/stages.1.0.2/Relu_output_0", "/stages/stages.0/stages.0.0/stages.0.0.2/Relu_output_0"}},
     {"taps/prototypes", {"/ReduceMean_output_0", "/features/features.0/features.0.2/Relu_output_0"}},
+    {"taps/ensemble", {"/second/norm/Add_1_output_0=cls", "/first/ReduceMean_output_0"}}, /* no path runs through both */
     /* Blocks of one resolution: their norms, those in front of an MLP over channels alone, or their sums. */
     {"taps/mixer", {"/ReduceMean_output_0", "/blocks/blocks.3/norm2/Add_1_output_0", "/blocks/blocks.2/norm2/Add_1_output_0", "/blocks/blocks.1/norm2/Add_1_output_0"}},
     {"taps/convmixer", {"/ReduceMean_output_0", "/features/features.6/features.6.0/Add_output_0", "/features/features.5/features.5.0/Add_output_0",

@@ -46,7 +46,8 @@ nac_status nac_graph_append_gradients(nac_graph *graph, nac_graph_tap *taps, int
 
 /* The taps of "auto", deepest first, from a lowered graph that is not yet fused; at most 4: the classifier's input (the global pool, or the
  * norm of the class token), then the last block's output at each resolution in front of it or, where a transformer has but one, the
- * norms in front of the last blocks' MLPs. *count 0 when there is nothing that could be tapped. */
+ * norms in front of the last blocks' MLPs. Of several networks in one: what each of their classifiers reads. *count 0 when there is nothing
+ * that could be tapped. */
 enum { NAC_AUTO_TAPS = 4 };
 nac_status nac_graph_auto_taps(const nac_graph *graph, nac_graph_tap taps[NAC_AUTO_TAPS], int *count, nac_error *error);
 

@@ -185,6 +185,48 @@ static int tap_sums(const nac_survey *s, nac_graph_tap *taps, int found, int bef
     return found;
 }
 
+/* ---- Several networks in one ------------------------------------------------------------------------ */
+
+/* The first name of what a product reads, or of the tokens of which it reads the first. False where that is the image, or another number of them. */
+static bool find_head_input(const nac_survey *s, int value, nac_graph_tap *tap) {
+    const nac_graph *graph = s->graph;
+    int named = NAC_NONE;
+    for (int producer; (producer = graph->values[value].producer) != NAC_NONE;) {
+        const nac_node *node = &graph->nodes[producer];
+        if (graph->values[value].name) named = value;
+        if (node->op == NAC_OP_SLICE && is_read_for_first_token(s, node->inputs[0]) && graph->values[node->inputs[0]].name) {
+            *tap = make_tap(node->inputs[0], NAC_POOL_CLS);
+            return true;
+        }
+        const int moved = nac_survey_moved(graph, node);
+        if (moved == NAC_NONE) break;
+        value = moved;
+    }
+    if (named == NAC_NONE || graph->values[value].producer == NAC_NONE || graph->values[named].shape.dims[0] != graph->values[graph->input].shape.dims[0]) return false;
+    *tap = make_tap(named, nac_survey_pool(s, named));
+    return true;
+}
+
+/* What each product that makes the classes reads: of an ensemble, of an image that is looked at twice, of branches with a head each, which no single
+ * path runs through. */
+static int tap_heads(const nac_survey *s, nac_graph_tap *taps) {
+    const nac_graph *graph = s->graph;
+    const int K = graph->values[graph->logits].shape.dims[1];
+    int found = 0;
+    for (int n = graph->node_count - 1; n >= 0 && found < NAC_AUTO_TAPS; --n) {
+        const nac_node *node = &graph->nodes[n];
+        const nac_shape *made = &graph->values[node->output].shape;
+        if ((node->op != NAC_OP_MATMUL && node->op != NAC_OP_CONV) || made->dims[made->rank - 1] != K || !graph->values[node->inputs[1]].constant) continue;
+        if (!find_head_input(s, node->inputs[0], &taps[found])) continue;
+        bool known = false;
+        for (int i = 0; i < found; ++i) known = known || taps[i].value == taps[found].value;
+        found += !known;
+    }
+    return found;
+}
+
+/* ---- All ---------------------------------------------------------------------------------------------- */
+
 /* From cuts[0, features). */
 static int choose(const nac_survey *s, int features, nac_graph_tap *taps) {
     /* The tensor that the global pool reads says the same as the pool: its sums of z and g are multiples of the pool's. So is
@@ -208,6 +250,7 @@ nac_status nac_graph_auto_taps(const nac_graph *graph, nac_graph_tap taps[NAC_AU
     nac_survey s;
     const nac_status status = nac_survey_make(&s, graph, error);
     if (status == NAC_OK) *count = choose(&s, count_features(&s), taps);
+    if (status == NAC_OK && *count == 0) *count = tap_heads(&s, taps);
     /* The only product makes the logits: they are all that there is. */
     if (status == NAC_OK && *count == 0) *count = choose(&s, s.cut_count, taps);
     nac_survey_free(&s);
