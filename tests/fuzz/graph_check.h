@@ -68,6 +68,19 @@ static inline bool inputs_untouched(const in_step *s, const nac_node *node) {
     return true;
 }
 
+/* What a LAYER_NORM multiplies its largest input with: 1 / sqrt(variance + epsilon) of the row where it is largest. Numbers that lie
+ * close together are pulled apart, and what the mean was rounded by with them. */
+static inline double magnification(const nac_node *node, const float *x, size_t count, size_t C) {
+    double largest = 0;
+    for (size_t r = 0; r < count; r += C) {
+        double mean = 0, variance = 0;
+        for (size_t c = r; c < r + C; ++c) mean += (double)x[c] / (double)C;
+        for (size_t c = r; c < r + C; ++c) variance += ((double)x[c] - mean) * ((double)x[c] - mean) / (double)C;
+        largest = fmax(largest, 1 / sqrt(variance + (double)node->u.layer_norm.epsilon));
+    }
+    return largest;
+}
+
 /* What rounding can do to a node's output: a few units in the last place of the largest number, or of the largest sum of products
  * of inputs. A wrong element is off by a good part of it. */
 static inline double tolerance_of(const in_step *s, const nac_node *node, const float *output) {
@@ -81,6 +94,11 @@ static inline double tolerance_of(const in_step *s, const nac_node *node, const 
         sums *= largest(data, value_count(s->reference, v));
         if (node->op == NAC_OP_REDUCE || node->op == NAC_OP_AVERAGE_POOL || node->op == NAC_OP_AVERAGE_POOL_GRAD || node->op == NAC_OP_MAX_POOL_GRAD)
             terms = fmax(terms, (double)value_count(s->reference, v) / elements);
+    }
+    if (node->op == NAC_OP_LAYER_NORM || node->op == NAC_OP_LAYER_NORM_GRAD) {
+        const nac_shape *x = &graph->values[node->inputs[0]].shape;
+        const double factor = magnification(node, s->left[node->inputs[0]], nac_elements(x), (size_t)x->dims[x->rank - 1]);
+        sums *= node->op == NAC_OP_LAYER_NORM ? factor : factor * factor;
     }
     return 4e-6 * (fmax(1, terms) * sums + largest(output, (size_t)elements)) + 1e-30;
 }

@@ -34,6 +34,14 @@ static const struct {
     uint8_t choices[32];
 } found[] = {
     {"attention of one head over one image: an activation was taken for a matrix that the batch shares", 14, {0, 1, 0, 0, 0, 0, 0, 21, 1, 4, 0, 29}},
+    {"ReLU behind ReLU: slopes to both sides of a corner, equal by chance, were taken for the gradient", 4, {10, 179, 45, 45}},
+    {"the same", 3, {36, 35, 45}},
+    {"the same", 4, {10, 167, 122, 43}},
+    {"the same", 3, {58, 217, 193}},
+    {"the same", 4, {116, 10, 52, 35}},
+    {"the same, behind few elements: those of a channel that turned weighed as much as its sum", 11, {168, 139, 120, 195, 67, 30, 28, 147, 248, 64, 231}},
+    {"layer normalisation of numbers that lie close together: what it magnified of rounding was taken for a difference", 25,
+     {0, 205, 1, 0, 0, 0, 0, 235, 1, 125, 0, 64, 0, 204, 1, 0, 0, 0, 0, 1, 0, 0, 1, 0, 176}},
 };
 
 static void test_found(void) {
