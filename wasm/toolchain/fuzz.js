@@ -93,9 +93,10 @@ class Target {
   #stretch(seconds) {
     const seeds = SEEDS[this.name] && path.join(root, SEEDS[this.name]);
     const dictionary = path.join(folder, `${this.name}.dict`);
-    // A minute: other programs may want the cores, too.
+    // A minute, beyond which an input is a finding: other programs may want the cores, too.
     const child = spawn(this.#program, [
-      `-max_total_time=${seconds}`, `-max_len=${LARGEST[this.name] ?? 65536}`, '-rss_limit_mb=4096', '-timeout=60', '-print_final_stats=1', `-artifact_prefix=${this.findings}/`,
+      `-max_total_time=${seconds}`, `-max_len=${LARGEST[this.name] ?? 65536}`, '-rss_limit_mb=4096', '-timeout=60', '-report_slow_units=60', '-print_final_stats=1',
+      `-artifact_prefix=${this.findings}/`,
       ...(fs.existsSync(dictionary) ? [`-dict=${dictionary}`] : []), this.corpus, ...(seeds ? [seeds] : []),
     ], { cwd: root, stdio: ['ignore', 'ignore', 'pipe'] });
     const start = performance.now();
