@@ -75,7 +75,8 @@ const MODELS = [
   ['another opset', () => modelOf([node('Conv', ['x', 'w'], 'c'), ...TAIL, W, IMAGE, LOGITS], 99),
     'UNSUPPORTED: the model uses opset 99; opsets 7 to 25 are supported'],
   ['weights in another file', () => golden('onnx/external_data.onnx'),
-    "UNSUPPORTED: tensor 'w' keeps its data in another file; save the model with its weights inside"],
+    "UNSUPPORTED: tensor 'w' keeps its data in another file; save the model with its weights inside: in Python "
+    + 'onnx.save(onnx.load("model.onnx"), "whole.onnx")'],
   ['a loop', () => golden('onnx/loop_needed.onnx'), "UNSUPPORTED: node 'again': operator Loop is not supported"],
   ['branches in branches', () => golden('onnx/branches_deep.onnx'), 'LIMIT_EXCEEDED: branches lie in each other, more than 4 deep'],
   // shapes

@@ -208,6 +208,12 @@ def filled(net):
 case("constant_of_shape", filled, lambda x: x + 0.75, 15)
 case("constant_of_shape_default", lambda net: net("Add", "x", net("ConstantOfShape", net("Shape", "x", start=-1))), lambda x: x, 15)
 case("range", lambda net: net("Mul", "x", net("Cast", net("Range", np.int64(5), np.int64(-7), np.int64(-2)), to=1)), lambda x: x * t([5, 3, 1, -1, -3, -5]))
+# The shape of a scalar is a list of no sizes
+NO_SIZES = np.zeros(0, np.int64)
+case("reshape_to_scalar", lambda net: net("Mul", "x", net("Reshape", floats(1.5), NO_SIZES)), lambda x: x * 1.5)
+case("expand_to_scalar", lambda net: net("Mul", "x", net("Expand", np.float32(1.5), net("Constant", value_ints=[]))), lambda x: x * 1.5)
+case("constant_scalar", lambda net: net("Add", "x", net("ConstantOfShape", NO_SIZES)), lambda x: x)
+refuse("reshape_image_to_scalar", lambda net: net("Reshape", "x", NO_SIZES))
 case("sums_along_an_axis",
      lambda net: net("Mul", "x", net("Cast", net("CumSum", ints(3, -5, 1, 0, 2, 2, 1, 0, 0, 0, 0, 4).reshape(2, 1, 1, 6), np.int64(-1)), to=1)),
      lambda x: x * t(np.cumsum([[3, -5, 1, 0, 2, 2], [1, 0, 0, 0, 0, 4]], -1)[:, None, None]))

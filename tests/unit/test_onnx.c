@@ -55,7 +55,7 @@ static const struct {
     {"functions", NAC_UNSUPPORTED, "functions of its own"},
     {"sparse_initializer", NAC_UNSUPPORTED, "sparse initializer"},
     {"sparse_constant", NAC_UNSUPPORTED, "node 'thin' (Constant) has a sparse tensor"},
-    {"external_data", NAC_UNSUPPORTED, "tensor 'w' keeps its data in another file"},
+    {"external_data", NAC_UNSUPPORTED, "tensor 'w' keeps its data in another file; save the model with its weights inside: in Python onnx.save("},
     {"raw_data_short", NAC_MALFORMED, "tensor 'w' has 431 bytes of data, which its elements of 4 bytes do not fill"},
     {"raw_data_long", NAC_MALFORMED, "108 elements by its dimensions but 109 by its data"},
     {"typed_data_short", NAC_MALFORMED, "tensor 'w' has 108 elements by its dimensions but 107 by its data"},

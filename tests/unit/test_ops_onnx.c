@@ -170,6 +170,7 @@ static void test_refusals(void) {
         {"unsqueeze_nothing", "no axes are given", NAC_MALFORMED},
         {"length_norm_cubed", "p is 3; 1 and 2 are defined", NAC_MALFORMED},
         {"cast_image_like", "computed from the image", NAC_UNSUPPORTED},
+        {"reshape_image_to_scalar", "has not the 1 elements that are asked for", NAC_MALFORMED},
         {"quantise_to_float8", "quantising to data type 7", NAC_UNSUPPORTED},
         {"quantise_in_blocks", "scales in blocks", NAC_UNSUPPORTED},
         {"quantise_by_nothing", "a scale of 0", NAC_MALFORMED},

@@ -202,7 +202,8 @@ bool nac_read_tensor(nac_reader *reader, const uint8_t *bytes, size_t size, nac_
     tensor->data_type = message.data_type;
     if (message.data_location == 1)
         return nac_reader_fail(reader, NAC_UNSUPPORTED,
-                               "tensor '%s' keeps its data in another file; save the model with its weights inside", tensor->name);
+                               "tensor '%.100s' keeps its data in another file; save the model with its weights inside: in Python "
+                               "onnx.save(onnx.load(\"model.onnx\"), \"whole.onnx\")", tensor->name);
     typed_data typed;
     const size_t element = element_size(tensor->data_type, &typed);
     if (element == 0) return true; /* refused when somebody wants its numbers */

@@ -85,6 +85,14 @@ nac_status nac_lower_constant(nac_lowering *lowering, int i, int *value) {
     return nac_as_row_major(lowering, *value, value);
 }
 
+nac_status nac_lower_sizes(nac_lowering *lowering, int i, int64_t sizes[NAC_MAX_RANK], int *count) {
+    int input;
+    *count = 0;
+    if (nac_lower_is_empty(lowering, i)) return NAC_OK;
+    NAC_TRY(nac_lower_input(lowering, i, &input));
+    return nac_lower_ints(lowering, input, "the shape", sizes, NAC_MAX_RANK, count);
+}
+
 nac_status nac_lower_scalar(nac_lowering *lowering, int value, const char *what, float *number) {
     const nac_value *v = &lowering->graph->values[value];
     if (!v->constant) return nac_lower_fail(lowering, NAC_UNSUPPORTED, "%s is computed at run time; it must be a constant", what);

@@ -66,6 +66,9 @@ static inline double nac_number_at(const nac_value *value, int i) {
     return value->type == NAC_F32 ? (double)((const float *)value->data)[i] : (double)((const int64_t *)value->data)[i];
 }
 
+/* The list of sizes in input i; a list of none is a scalar's shape. */
+nac_status nac_lower_sizes(nac_lowering *lowering, int i, int64_t sizes[NAC_MAX_RANK], int *count);
+
 /* The only number of a constant (float or integer) with one element. */
 nac_status nac_lower_scalar(nac_lowering *lowering, int value, const char *what, float *number);
 

@@ -139,8 +139,8 @@ nac_status nac_lower_Constant(nac_lowering *lowering) {
     const nac_shape scalar = {.rank = 0};
     int value;
     if ((found = find_attribute(node, "value", NAC_ATTRIBUTE_TENSOR))) {
-        if (found->tensor.count == 0 && node->output_count > 0 && node->outputs[0] != NAC_ONNX_ABSENT) { /* joined to others, or never read */
-            lowering->bindings[node->outputs[0]] = NAC_EMPTY;
+        if (found->tensor.count == 0) {
+            nac_lower_bind_empty(lowering, 0);
             return NAC_OK;
         }
         NAC_TRY(nac_lower_tensor(lowering, &found->tensor, NULL, &value));
@@ -154,8 +154,9 @@ nac_status nac_lower_Constant(nac_lowering *lowering) {
         NAC_TRY(nac_lower_add_vector(lowering, (int)found->length, &value, &numbers));
         memcpy(numbers, found->floats, found->length * sizeof *numbers);
     } else if ((found = find_attribute(node, "value_ints", NAC_ATTRIBUTE_INTS))) {
-        if (found->length == 0) return nac_lower_fail(lowering, NAC_UNSUPPORTED, "a constant without elements");
-        return bind_ints(lowering, found->ints, (int)found->length, 1);
+        if (found->length > 0) return bind_ints(lowering, found->ints, (int)found->length, 1);
+        nac_lower_bind_empty(lowering, 0);
+        return NAC_OK;
     } else {
         return nac_lower_fail(lowering, NAC_UNSUPPORTED, "a constant that is neither a tensor nor numbers");
     }
@@ -177,11 +178,10 @@ static nac_status shape_of_ints(nac_lowering *lowering, const int64_t *dims, int
 
 nac_status nac_lower_ConstantOfShape(nac_lowering *lowering) {
     int64_t dims[NAC_MAX_RANK], whole = 0;
-    int rank, input, value;
+    int rank, value;
     float real = 0;
     nac_shape shape;
-    NAC_TRY(nac_lower_input(lowering, 0, &input));
-    NAC_TRY(nac_lower_ints(lowering, input, "the shape", dims, NAC_MAX_RANK, &rank));
+    NAC_TRY(nac_lower_sizes(lowering, 0, dims, &rank));
     NAC_TRY(shape_of_ints(lowering, dims, rank, &shape));
     const nac_onnx_attribute *fill = find_attribute(lowering->node, "value", NAC_ATTRIBUTE_TENSOR);
     const bool floating = !fill || nac_onnx_tensor_is_float(&fill->tensor);

@@ -60,6 +60,11 @@ nac_status nac_lower_bind(nac_lowering *lowering, int output, int value) {
     return *name ? NAC_OK : nac_out_of_memory(lowering->error, "a tensor's name");
 }
 
+void nac_lower_bind_empty(nac_lowering *lowering, int output) {
+    const nac_onnx_node *node = lowering->node;
+    if (output < node->output_count && node->outputs[output] != NAC_ONNX_ABSENT) lowering->bindings[node->outputs[output]] = NAC_EMPTY;
+}
+
 nac_status nac_lower_ints(nac_lowering *lowering, int value, const char *what, int64_t *ints, int capacity, int *count) {
     const nac_value *v = &lowering->graph->values[value];
     if (!v->constant)

@@ -87,6 +87,7 @@ nac_status nac_lower_input(nac_lowering *lowering, int i, int *value);
 int nac_lower_optional(nac_lowering *lowering, int i);
 bool nac_lower_is_empty(const nac_lowering *lowering, int i);
 nac_status nac_lower_bind(nac_lowering *lowering, int output, int value);
+void nac_lower_bind_empty(nac_lowering *lowering, int output); /* to a constant without elements: joined to others, or never read */
 
 /* The constant's integers (I64, or F32 of whole numbers); NAC_UNSUPPORTED when it isn't a constant. */
 nac_status nac_lower_ints(nac_lowering *lowering, int value, const char *what, int64_t *ints, int capacity, int *count);

@@ -37,10 +37,9 @@ static nac_status input_shape(nac_lowering *lowering, nac_shape *shape) {
 nac_status nac_lower_Reshape(nac_lowering *lowering) {
     nac_shape from, to = {.rank = 0};
     int64_t dims[NAC_MAX_RANK], allow_zero;
-    int input, inferred = NAC_NONE;
+    int inferred = NAC_NONE;
     NAC_TRY(input_shape(lowering, &from));
-    NAC_TRY(nac_lower_input(lowering, 1, &input));
-    NAC_TRY(nac_lower_ints(lowering, input, "the shape", dims, NAC_MAX_RANK, &to.rank));
+    NAC_TRY(nac_lower_sizes(lowering, 1, dims, &to.rank));
     NAC_TRY(nac_attribute_int(lowering, "allowzero", 0, &allow_zero));
     const uint64_t elements = nac_elements(&from);
     uint64_t known = 1; /* at most elements * INT_MAX, below 2^60 */
@@ -227,11 +226,10 @@ static nac_status expand_integers(nac_lowering *lowering, int x, const nac_shape
 }
 
 nac_status nac_lower_Expand(nac_lowering *lowering) {
-    int x, input, count;
+    int x, count;
     int64_t dims[NAC_MAX_RANK];
     NAC_TRY(nac_lower_input(lowering, 0, &x));
-    NAC_TRY(nac_lower_input(lowering, 1, &input));
-    NAC_TRY(nac_lower_ints(lowering, input, "the shape", dims, NAC_MAX_RANK, &count));
+    NAC_TRY(nac_lower_sizes(lowering, 1, dims, &count));
     nac_shape from = nac_logical_shape(&lowering->graph->values[x]);
     nac_shape to = {.rank = count > from.rank ? count : from.rank};
     from = nac_shape_aligned(&from, to.rank);

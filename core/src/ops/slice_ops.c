@@ -194,8 +194,8 @@ nac_status nac_lower_Slice(nac_lowering *lowering) {
         int64_t start = limit(slice.starts[i] < 0 ? slice.starts[i] + size : slice.starts[i], low + (step < 0), high);
         const int64_t end = limit(slice.ends[i] < 0 ? slice.ends[i] + size : slice.ends[i], low, high);
         const int64_t length = step > 0 ? (end - start + step - 1) / step : (start - end - step - 1) / -step;
-        if (length < 1 && v.constant && lowering->node->output_count == 1 && lowering->node->outputs[0] != NAC_ONNX_ABSENT) {
-            lowering->bindings[lowering->node->outputs[0]] = NAC_EMPTY;
+        if (length < 1 && v.constant) {
+            nac_lower_bind_empty(lowering, 0);
             return NAC_OK;
         }
         if (length < 1) return nac_lower_fail(lowering, NAC_UNSUPPORTED, "nothing is left of axis %d (size %lld)", axis, (long long)size);
