@@ -193,6 +193,23 @@ class Pyramid(nn.Module):
         return self.fc(nn.functional.adaptive_avg_pool1d(x.transpose(1, 2), 1).flatten(1))
 
 
+class NormalizerFree(nn.Module):
+    """NFNet's: activated before it branches, without a norm; where it halves, the shortcut reads the activation, too."""
+
+    def __init__(self, inputs, outputs, stride):
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(inputs, outputs, 3, stride, 1), nn.Conv2d(outputs, outputs, 3, 1, 1)
+        self.shortcut = nn.Conv2d(inputs, outputs, 1, stride) if inputs != outputs else None
+
+    def forward(self, x):
+        y = nn.functional.gelu(x) * 1.7
+        return (x if self.shortcut is None else self.shortcut(y)) + 0.2 * self.conv2(nn.functional.gelu(self.conv1(y)))
+
+
+def make_nfnet():
+    return Pooled(nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), NormalizerFree(8, 12, 2), NormalizerFree(12, 12, 1), NormalizerFree(12, 16, 2), NormalizerFree(16, 16, 1)), 16)
+
+
 class Ensemble(nn.Module):
     """Two networks, whose probabilities are averaged: one by its pool, one by its class token."""
 
@@ -235,6 +252,7 @@ NETWORKS = {
     "squeezenet": (make_squeezenet, True),
     "efficientnet": (make_efficientnet, True),
     "efficientnet_v2": (make_efficientnet_v2, False),
+    "nfnet": (make_nfnet, True),
     "resnet_v2": (lambda: ResNetV2([2, 1, 1], 4, CLASSES, nn.BatchNorm2d, nn.Conv2d), True),
 }
 

@@ -34,6 +34,7 @@ static const struct {
     /* Sums, where the last tensor of a resolution is the next block's activation; the stem has no other end than its convolution. */
     {"networks/bit", {"pool", "stages.1", "stages.0", "stem.0"}},
     {"taps/resnet_v2", {"/pool/GlobalAveragePool_output_0", "/stages/stages.1/stages.1.0/Add_output_0", "/stages/stages.0/stages.0.1/Add_output_0", "/stem/stem.0/Conv_output_0"}},
+    {"taps/nfnet", {"/ReduceMean_output_0", "/features/features.2/Add_2_output_0", "/features/features.1/Mul_2_output_0"}},
     /* The last tensor of a resolution. */
     {"networks/resnet", {"avgpool", "layer2", "layer1", "/network/stem/stem.2/Relu_output_0"}},
     {"networks/vgg", {"hidden", "features.8", "/network/features/features.7/Relu_output_0", "/network/features/features.4/Relu_output_0"}},

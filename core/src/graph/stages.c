@@ -4,7 +4,7 @@
  * ReLU are. Two kinds of block begin with something that all of their paths share, so that the last such tensor lies in the next
  * stage's first block:
  *   - an inverted bottleneck (MobileNetV2 and 3, MNASNet, EfficientNet) widens before its depthwise convolution reduces the image;
- *   - a pre-activated residual block (ResNetV2, BiT) normalises and activates before it branches. */
+ *   - a pre-activated residual block (ResNetV2, BiT, NFNet) normalises or activates before it branches. */
 #include "graph/survey.h"
 
 /* What lies between one cut and the next. */
@@ -75,13 +75,23 @@ static bool is_reduced_by_channel(const nac_survey *s, int value) {
     return true;
 }
 
-/* cuts[last] is normalised and activated, and was a sum before: the sum (behind its own activation). Otherwise `last`. */
+/* Whether a sum is of the sum in front of it, which nothing has activated on the way. */
+static bool continues_sum(const nac_survey *s, int cut) {
+    const nac_node *node = nac_survey_computed_by(s->graph, s->cuts[cut]);
+    if (cut == 0 || node->op != NAC_OP_BINARY || step_to(s, cut - 1) != JOIN) return false;
+    return node->inputs[0] == s->cuts[cut - 1] || node->inputs[1] == s->cuts[cut - 1];
+}
+
+/* cuts[last] is activated, and was a sum before: the sum (behind its own activation), where it is normalised first, or where sums go from block
+ * to block as they are. Otherwise `last`. */
 static int before_preactivation(const nac_survey *s, int last) {
     int at = last, first_norm = NAC_NONE;
     step kind = OTHER;
     for (; at > 0 && ((kind = step_to(s, at)) == ACTIVATION || kind == NORM); --at)
         if (kind == NORM) first_norm = at;
-    return kind == JOIN && first_norm != NAC_NONE ? first_norm - 1 : last;
+    if (kind != JOIN) return last;
+    if (first_norm != NAC_NONE) return first_norm - 1;
+    return continues_sum(s, at) ? at : last;
 }
 
 /* cuts[last] is the wide side of an inverted bottleneck: what was widened. Otherwise `last`. */
