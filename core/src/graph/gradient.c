@@ -64,6 +64,7 @@ static nac_shape reduced_shape(const nac_shape *shape, const nac_node *reduce) {
 /* Appends `reduce` of `value`, where it can be to the sums of what a product or a sum of products is made of: a vector is multiplied instead of an
  * image. Of ResNet-50's multiply-adds back to layer1 that saves a sixteenth. The nodes that made the whole of `value` fall away if nobody else
  * reads them. `depth`: how many nodes it may go back. */
+/* NOLINTNEXTLINE(misc-no-recursion): no deeper than `depth` */
 static nac_status reduce_value(nac_graph *graph, int value, nac_node reduce, int depth, int *reduced, nac_error *error) {
     const nac_value v = graph->values[value];
     const nac_shape shape = reduced_shape(&v.shape, &reduce);
