@@ -7,7 +7,9 @@
  *   - no tensor between the tap and the loss turned a corner on the way. Not even many corners need show in the loss: behind
  *     ReLU(ReLU(x)) half of the elements stand on one, the step up moves some of them and the step down the others, and what they
  *     weigh can be equal by chance.
- * graph_check.h says how many did. */
+ * graph_check.h says how many did. That it still sees: with the gradients of several readers not added, a product's gradient times the
+ * wrong factor, a difference's without its sign, a maximum's given to the smaller operand, and a mean's not divided, 3000 random networks
+ * complain 192, 89, 35, 17 and 84 times. */
 #ifndef NAC_FUZZ_GRADIENT_CHECK_H
 #define NAC_FUZZ_GRADIENT_CHECK_H
 
