@@ -1,6 +1,6 @@
 """Writes a checkpoint as ONNX, checks the file, and measures the accuracy of the file itself.
 
-    OMP_NUM_THREADS=1 /usr/bin/python3 models/export.py .cache/train/epoch-30.pt models/cifar10-resnet18.onnx
+    OMP_NUM_THREADS=1 /usr/bin/python3 models/export.py .cache/train/average.pt models/cifar10-resnet18.onnx
 
 Input `input` float32 [N, 3, 32, 32], normalised; output `logits` float32 [N, 10]. The tensors a detector
 taps carry plain names: `layer1` .. `layer4` (after the residual addition and ReLU) and `avgpool`

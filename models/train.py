@@ -18,9 +18,10 @@ sees the part), meeting the others once a step: operators that share out their l
 times a step, and on a machine whose cores are also compiling something that was measured up to 10 times slower.
 
 Nothing is chosen on the test images, which this script never opens: the log shows the holdout's accuracy after
-each epoch (in bfloat16), and the last epoch's weights are the model. `export.py --eval test` measures it.
+each epoch (in bfloat16), and the last epoch's weights are the result. `export.py --eval test` measures them.
 
-Interrupted, the same command goes on after the last whole epoch. Files in --out: epoch-NN.pt (weights of
+Interrupted, the same command goes on after the last whole epoch; ended, one with more --epochs goes on with the rate that
+a run of so many would have there, which falls to 0 a second time (average.py). Files in --out: epoch-NN.pt (weights of
 each), state.pt (weights, optimiser, random state, epoch), log.jsonl (one object an epoch).
 """
 
