@@ -120,6 +120,27 @@ test('a worker killed while it starts costs nothing', async () => {
   detector.close();
 });
 
+test('once a worker has started, more starts may crash in a row, but not for ever', async () => {
+  const host = faultyHost();
+  let started = 0, failing = 0;
+  const createWorker = (listeners) => {
+    ++started;
+    const worker = host.createWorker(listeners);
+    return failing-- > 0 ? { ...worker, post: () => listeners.failure('it was killed') } : worker;
+  };
+  const detector = await load({ workers: 1, createWorker });
+  const trap = Buffer.concat([encodePng(noise(1), 8, 8), Buffer.from('trap')]);
+  failing = 9;
+  await assert.rejects(detector.score(trap), { code: 'WORKER_FAILED' });
+  assert.ok((await detector.score(encodePng(noise(1), 8, 8))).score >= 0);
+  assert.equal(started, 11);
+  failing = Infinity;
+  await assert.rejects(detector.score(trap), { code: 'WORKER_FAILED' });
+  await assert.rejects(detector.score(encodePng(noise(1), 8, 8)), { code: 'WORKER_FAILED' });
+  assert.equal(started, 21);
+  detector.close();
+});
+
 test('workers that crash before they are ready are tried three times, not for ever', async () => {
   let started = 0;
   const createWorker = ({ failure }) => {

@@ -18,8 +18,9 @@ import { Runner } from './runner.js';
 
 /** Milliseconds that a worker may take for one task, or to start: far more than a slow machine needs, far less than forever. */
 export const TIMEOUT = 60000;
-// Starts that may crash in a row before it is clear that none will succeed.
+// Starts that may crash in a row before it is clear that none will succeed; and where one has succeeded before, so that it is not the model's fault.
 const STARTS = 3;
+const STARTS_OF_PROVEN = 10;
 
 /** One worker of the pool, and what it is doing. */
 class Member {
@@ -192,7 +193,7 @@ export class Pool {
       member.job?.reject(error);
       return this.#hand();
     }
-    if (!final && ++this.#crashedStarts < STARTS) return this.#start();
+    if (!final && ++this.#crashedStarts < (this.#proven ? STARTS_OF_PROVEN : STARTS)) return this.#start();
     // One that cannot even start: the others go on if there are any, else nothing can.
     if ([...this.#members].some((other) => other.ready)) {
       this.size = Math.max(1, this.#members.size);
