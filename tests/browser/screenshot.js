@@ -70,7 +70,7 @@ const lab = async (page) => {
 
 const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2 };
 const outlier = async (page) => {
-  await choose(page, 'shirt');
+  await choose(page, 'coat');
   await heat(page);
   await page.evaluate(() => scrollTo(0, 0));
 };
