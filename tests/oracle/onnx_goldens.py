@@ -208,6 +208,16 @@ announced.attribute.add(name="value", type=onnx.AttributeProto.TENSOR)
 save("hollow_attribute", model([announced, CONV, *TAIL]))
 save("too_many_attributes", model([node("Relu", ["x"], ["logits"], **{f"a{i}": i for i in range(65)})]))
 
+# A condition that the file states. And one that is still needed when its If is done: a node of the branch reads the If's result and a tensor of a
+# megabyte, behind which constants that nobody reads any more are given up.
+HALVED = branch("y", node("Mul", ["pooled", "half"], ["y"]), initializers=constants(half=np.float32(0.5)))
+save("branch_by_initializer", model([CONV, TAIL[0], choice("c", "r", HALVED, branch("y", RELU)), node("Flatten", ["r"], ["logits"])], initializers=WEIGHT + TRUTH))
+LATE = branch("y", node("Identity", ["pooled"], ["y"]), node("Add", ["r", "mean"], ["late"]))
+save("branch_read_late", model([
+    CONV, TAIL[0], node("Not", ["no"], ["c"]), choice("c", "r", LATE, branch("y", RELU)), node("ConstantOfShape", ["million"], ["large"]),
+    node("ReduceMean", ["large"], ["mean"], axes=[0], keepdims=0), node("Flatten", ["late"], ["logits"])],
+    initializers=WEIGHT + constants(no=np.bool_(False), million=np.int64([1000000]))))
+
 # What decides is computed from the image; and control flow that is none of these, which the first output does not need.
 save("branch_of_the_image", model([CONV, *TAIL[:1], choice("pooled", "r", branch("y", RELU), branch("y", RELU)), node("Flatten", ["r"], ["logits"])], initializers=WEIGHT))
 body = helper.make_graph([node("Identity", ["i"], ["o"])], "body", [value("i", [])], [value("o", [])])

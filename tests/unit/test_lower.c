@@ -75,6 +75,8 @@ static const struct {
     {"loop", 1, 0, 0, NAC_OK, NULL},
     {"loop_needed", 1, 0, 0, NAC_UNSUPPORTED, "node 'again': operator Loop is not supported"},
     {"branches", 2, 0, 0, NAC_OK, NULL},
+    {"branch_by_initializer", 1, 0, 0, NAC_OK, NULL},
+    {"branch_read_late", 1, 0, 0, NAC_OK, NULL},
     {"branch_of_the_image", 1, 0, 0, NAC_UNSUPPORTED, "node 'choice' (If): input 0 is computed from the image; it must be a constant"},
     {"two_images", 1, 0, 0, NAC_UNSUPPORTED, "two inputs, 'x' and 'y'"},
     {"unused_input", 1, 0, 0, NAC_OK, NULL},

@@ -41,6 +41,13 @@ static void find_logits(walk *w) {
     }
 }
 
+/* Called from the last node to the first. */
+static void mark_read(walk *w, int tensor, int node) {
+    if (tensor == NAC_ONNX_ABSENT) return;
+    w->needed[tensor] = true;
+    if (w->last_readers[tensor] == NAC_NONE) w->last_readers[tensor] = node;
+}
+
 /* Marks what the logits depend on. Nodes are in a runnable order, so one walk back sees everything. */
 static void mark_needed(walk *w) {
     const nac_model *model = w->lowering.model;
@@ -49,12 +56,9 @@ static void mark_needed(walk *w) {
         const nac_onnx_node *node = &model->nodes[n];
         bool needed = false;
         for (int i = 0; i < node->output_count; ++i) needed = needed || (node->outputs[i] != NAC_ONNX_ABSENT && w->needed[node->outputs[i]]);
-        for (int i = 0; i < node->input_count && needed; ++i) {
-            const int tensor = node->inputs[i];
-            if (tensor == NAC_ONNX_ABSENT) continue;
-            w->needed[tensor] = true;
-            if (w->last_readers[tensor] == NAC_NONE) w->last_readers[tensor] = n;
-        }
+        if (!needed) continue;
+        for (int i = 0; i < node->input_count; ++i) mark_read(w, node->inputs[i], n);
+        for (const nac_onnx_branch *branch = node->branch; branch; branch = branch->outer) mark_read(w, *branch->condition, n);
     }
 }
 
@@ -195,22 +199,28 @@ static nac_status collect_sometimes(walk *w, int node) {
 }
 
 /* Whether the branches that a node stands in are taken. What is wrong with a condition, its If says. */
-static bool is_taken(const walk *w, const nac_onnx_node *node) {
+static nac_status find_taken(walk *w, const nac_onnx_node *node, bool *taken) {
+    *taken = false;
     for (const nac_onnx_branch *branch = node->branch; branch; branch = branch->outer) {
+        NAC_TRY(bind_initializer(w, *branch->condition));
         const int binding = w->lowering.bindings[*branch->condition];
         const nac_value *condition = binding < 0 ? NULL : &w->lowering.graph->values[binding];
-        if (!condition || !condition->constant || nac_elements(&condition->shape) != 1) return false;
-        if ((nac_number_at(condition, 0) != 0) != branch->wanted) return false;
+        if (!condition || !condition->constant || nac_elements(&condition->shape) != 1) return NAC_OK;
+        if ((nac_number_at(condition, 0) != 0) != branch->wanted) return NAC_OK;
     }
-    return true;
+    *taken = true;
+    return NAC_OK;
 }
 
 static nac_status lower_nodes(walk *w) {
     const nac_model *model = w->lowering.model;
     for (int n = 0; n < model->node_count; ++n) {
         const nac_onnx_node *node = &model->nodes[n];
-        if (!node_needed(w, node) || !is_taken(w, node)) continue;
+        if (!node_needed(w, node)) continue;
         w->lowering.node = node;
+        bool taken;
+        NAC_TRY(find_taken(w, node, &taken));
+        if (!taken) continue;
         for (int i = 0; i < node->input_count; ++i)
             if (node->inputs[i] != NAC_ONNX_ABSENT) NAC_TRY(bind_initializer(w, node->inputs[i]));
         NAC_TRY(nac_onnx_op_find(node->op_type)->lower(&w->lowering));
