@@ -146,7 +146,7 @@ void nac_image_free(nac_image *image); /* leaves {0, 0, NULL}; NULL is fine */
 typedef struct nac_model nac_model;
 
 /* Reads an ONNX model (opset 7-25). The weights stay where they are: bytes must stay valid and unchanged until
- * nac_model_close. External data, subgraphs and functions are refused; operators are not looked at. */
+ * nac_model_close. External data and functions are refused; operators are not looked at. */
 nac_status nac_model_open(const void *bytes, size_t size, nac_model **model, nac_error *error);
 void nac_model_close(nac_model *model);
 

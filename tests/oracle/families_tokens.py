@@ -14,9 +14,14 @@ class Attention(nn.Module):
         super().__init__()
         self.heads, self.qkv, self.proj = heads, nn.Linear(width, 3 * width), nn.Linear(width, width)
 
+    def parts(self, x):
+        """q, k and v, each [N, heads, T, C / heads], of x [N, T, C]."""
+        N, T, C = x.shape
+        return self.qkv(x).reshape(N, T, 3, self.heads, C // self.heads).permute(2, 0, 3, 1, 4).unbind(0)
+
     def forward(self, x):
         N, T, C = x.shape
-        q, k, v = self.qkv(x).reshape(N, T, 3, self.heads, C // self.heads).permute(2, 0, 3, 1, 4).unbind(0)
+        q, k, v = self.parts(x)
         weights = (q @ k.transpose(-2, -1) * (C // self.heads) ** -0.5).softmax(-1)
         return self.proj((weights @ v).transpose(1, 2).reshape(N, T, C))
 
@@ -158,16 +163,12 @@ class XCiTBlock(nn.Module):
         return x + self.gamma2 * self.mlp(self.norm2(x))
 
 
-class ClassAttention(nn.Module):
+class ClassAttention(Attention):
     """CaiT's: the class token alone asks."""
 
-    def __init__(self, width, heads):
-        super().__init__()
-        self.heads, self.qkv, self.proj = heads, nn.Linear(width, 3 * width), nn.Linear(width, width)
-
     def forward(self, x):
-        N, T, C = x.shape
-        q, k, v = self.qkv(x).reshape(N, T, 3, self.heads, C // self.heads).permute(2, 0, 3, 1, 4).unbind(0)
+        N, _, C = x.shape
+        q, k, v = self.parts(x)
         weights = ((q[:, :, :1] * k).sum(-1) * (C // self.heads) ** -0.5).softmax(-1)
         return self.proj((weights.unsqueeze(2) @ v).transpose(1, 2).reshape(N, 1, C))
 

@@ -162,7 +162,8 @@ static nac_status set_up(nac_xnnpack *backend, nac_error *error) {
     return NAC_OK;
 }
 
-/* Gives up the constants that a kernel has packed and that no other node is still to read. What a kernel has not packed stays counted, for every run reads it. */
+/* Gives up the constants that a kernel has packed and that no other node is still to read. What a kernel has not packed stays counted, for
+ * every run reads it. */
 static void release_packed(nac_graph *graph, const nac_node *node, const nac_kernel *kernel, int *readers) {
     for (int slot = 0; slot < node->input_count; ++slot) {
         const int input = node->inputs[slot];

@@ -61,7 +61,7 @@ static nac_shape reduced_shape(const nac_shape *shape, const nac_node *reduce) {
     return reduced;
 }
 
-/* Appends `reduce` of `value`, where it can be to the sums of what a product or a sum of products is made of: a vector is multiplied instead of an
+/* Appends `reduce` of `value`; where a product made it, or a sum of products, the product of sums: a vector is multiplied instead of an
  * image. Of ResNet-50's multiply-adds back to layer1 that saves a sixteenth. The nodes that made the whole of `value` fall away if nobody else
  * reads them. `depth`: how many nodes it may go back. */
 /* NOLINTNEXTLINE(misc-no-recursion): no deeper than `depth` */

@@ -202,7 +202,8 @@ static bool find_head_input(const nac_survey *s, int value, nac_graph_tap *tap) 
         if (moved == NAC_NONE) break;
         value = moved;
     }
-    if (named == NAC_NONE || graph->values[value].producer == NAC_NONE || graph->values[named].shape.dims[0] != graph->values[graph->input].shape.dims[0]) return false;
+    if (named == NAC_NONE || graph->values[value].producer == NAC_NONE) return false;
+    if (graph->values[named].shape.dims[0] != graph->values[graph->input].shape.dims[0]) return false;
     *tap = make_tap(named, nac_survey_pool(s, named));
     return true;
 }

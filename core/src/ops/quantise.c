@@ -1,4 +1,5 @@
-/* quantise.c - QuantizeLinear and DequantizeLinear (quantise_dynamic.c: scales that are the image's): models whose weights, or also activations, are kept as integers.
+/* quantise.c - QuantizeLinear and DequantizeLinear: models whose weights, or also activations, are kept as integers. Scales that are the image's:
+ * quantise_dynamic.c.
  *
  * Constants are turned to float32 when the model is loaded: (q - zero point) * scale, exactly as the file says.
  * On activations the rounding is left out: between the pair runs x / scale + zero point, clamped to the integer type's range, which keeps the
