@@ -107,6 +107,7 @@ test('without outliers some are made, and a search is no worse than the defaults
   await page.uncheck('.taps input[value=layer2]');
   await page.setInputFiles(input('nac-workshop', 0), path.join(folder, 'familiar'));
   await page.waitForSelector('text=/images counted/', MINUTE);
+  await page.waitForSelector('.settings tbody tr', MINUTE); // drawn a moment later
   assert.equal(await page.locator('.settings tbody tr').count(), 2);
   await page.click('text=Make outliers');
   await page.waitForSelector('.figures:has-text("AUROC")', MINUTE);
