@@ -413,6 +413,7 @@ case("swish", lambda net: net("Mul", "x", net("Sigmoid", "x")), F.silu)
 # Behind the others: the random numbers above stay what they were.
 import op_goldens_shape  # noqa: E402,F401  shapes and constants
 import op_goldens_transformer  # noqa: E402,F401  norms, attention, masks, quantised numbers
+import op_goldens_places  # noqa: E402,F401  constant places, comparisons, steps
 
 # ---------------------------------------------------------------------------------------------------
 

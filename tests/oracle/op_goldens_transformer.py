@@ -149,7 +149,6 @@ case("where_computed", lambda net: net("Where", EVEN, "x", net("Tanh", "x")), la
 case("where_constant_first", lambda net: net("Where", EVEN, np.float32(2), "x"), lambda x: torch.where(chosen, t(2), x))
 case("where_masked", lambda net: net("Mul", net("Softmax", net("Where", EVEN, "x", np.float32(-np.inf)), axis=-1), floats(3)),
      lambda x: 3 * torch.softmax(torch.where(chosen, x, t(-np.inf)), -1))
-refuse("where_of_computed", lambda net: net("Where", net("Greater", "x", np.float32(0)), "x", np.float32(0)))
 
 
 def mask(net):
@@ -172,7 +171,6 @@ case("mask", mask, mask_formula)
 case("scatter_rows", lambda net: net("Mul", "x", net("ScatterND", np.ones((5, 6), np.float32), ints(-1, 1).reshape(2, 1), weights(2, 6) * 0 + 3)),
      lambda x: x * t([[1] * 6, [3] * 6, [1] * 6, [1] * 6, [3] * 6]))
 refuse("scatter_outside", lambda net: net("Mul", "x", net("ScatterND", np.ones((5, 6), np.float32), ints(5, 0).reshape(1, 2), floats(1))))
-refuse("scatter_sum", lambda net: net("Mul", "x", net("ScatterND", np.ones((5, 6), np.float32), ints(0, 0).reshape(1, 2), floats(1), reduction="add")), 16)
 COUNT, HALF = np.arange(6, dtype=np.float32), np.float32(2.5)
 for op, formula in {"Greater": COUNT > HALF, "GreaterOrEqual": COUNT >= 3, "Less": COUNT < HALF, "LessOrEqual": COUNT <= 3}.items():
     bound = np.float32(3) if "Or" in op else HALF

@@ -17,7 +17,7 @@ static void random_clamp(nac_node *node) {
 static void test_binary(void) {
     for (int i = 0; i < 600; ++i) {
         backend_case c = case_make(NAC_OP_BINARY);
-        c.node.u.binary.kind = (nac_binary)case_between(0, NAC_BINARY_MIN);
+        c.node.u.binary.kind = (nac_binary)case_between(0, NAC_BINARY_COUNT - 1);
         random_clamp(&c.node);
         int rank = case_between(1, 6), out[6], a[6], b[6];
         random_dims(rank, out);
@@ -209,7 +209,7 @@ static void test_in_place(void) {
         const int dims[2] = {case_between(1, 5), case_between(1, 70)}, row[2] = {1, dims[1]}, column[2] = {dims[0], 1};
         for (int slot = 0; slot < 2; ++slot) {
             backend_case c = case_make(NAC_OP_BINARY);
-            c.node.u.binary.kind = (nac_binary)case_between(0, NAC_BINARY_MIN);
+            c.node.u.binary.kind = (nac_binary)case_between(0, NAC_BINARY_COUNT - 1);
             c.node.min = -0.5f;
             const int *others[3] = {dims, row, column}, *other = others[case_between(0, 2)];
             case_input(&c, false, 2, slot == 0 ? dims : other, -2, 2);
@@ -268,7 +268,7 @@ static void test_in_place(void) {
         const int dims[2] = {case_between(1, 5), case_between(1, 70)}, row[2] = {1, dims[1]}, column[2] = {dims[0], 1};
         for (int slot = 0; slot < 2; ++slot) {
             backend_case c = case_make(NAC_OP_BINARY);
-            c.node.u.binary.kind = (nac_binary)case_between(0, NAC_BINARY_MIN);
+            c.node.u.binary.kind = (nac_binary)case_between(0, NAC_BINARY_COUNT - 1);
             c.node.min = -0.5f;
             const int *others[3] = {dims, row, column}, *other = others[case_between(0, 2)];
             case_input(&c, false, 2, slot == 0 ? dims : other, -2, 2);

@@ -68,6 +68,25 @@ static void test_gradient_by_hand(void) {
     EXPECT(dx, 0, 2, 23, 30);
 }
 
+/* A transposed convolution is the gradient of one, and has that one as its gradient. */
+static void test_transposed_adjoint(void) {
+    for (int round = 0; round < 200; ++round) {
+        seed = 1500 + (uint64_t)round;
+        begin();
+        const int groups = pick(1, 3), Cig = pick(1, 4), Cog = pick(1, 4);
+        const nac_window k = {pick(1, 4), pick(1, 4), pick(1, 3), pick(1, 3), pick(1, 3), pick(1, 3), pick(0, 1), pick(0, 1), pick(0, 1), pick(0, 1)};
+        const int OH = pick(1, 5), OW = pick(1, 5);
+        const int H = (OH - 1) * k.stride_h + (k.kernel_h - 1) * k.dilation_h + 1 - k.pad_top - k.pad_bottom + pick(0, k.stride_h - 1);
+        const int W = (OW - 1) * k.stride_w + (k.kernel_w - 1) * k.dilation_w + 1 - k.pad_left - k.pad_right + pick(0, k.stride_w - 1);
+        if (H < 1 || W < 1) continue;
+        nac_node node = convolution(k, groups);
+        node.op = NAC_OP_CONV_GRAD;
+        const int x = tensor(SHAPE(2, OH, OW, groups * Cog)), w = tensor(SHAPE(groups * Cog, k.kernel_h, k.kernel_w, Cig));
+        EMIT(node, SHAPE(2, H, W, groups * Cig), x, w);
+        check_adjoint(0, 1);
+    }
+}
+
 /* Odd sizes, strides that leave a rest, dilations, uneven padding, groups up to depthwise, and channel counts on both sides of
  * the block that the gradient sums at once. */
 static void test_adjoint(void) {
@@ -103,6 +122,7 @@ int main(void) {
     RUN(test_groups_and_clamp);
     RUN(test_gradient_by_hand);
     RUN(test_adjoint);
+    RUN(test_transposed_adjoint);
     RUN(test_gradient_of_weights_is_refused);
     begin();
     return TEST_RESULT();

@@ -57,10 +57,14 @@ RUN_FUNCTION(run_mul, u * v)
 RUN_FUNCTION(run_div, u / v)
 RUN_FUNCTION(run_max, u > v ? u : v)
 RUN_FUNCTION(run_min, u < v ? u : v)
+RUN_FUNCTION(run_greater, u > v ? 1.0f : 0.0f)
+RUN_FUNCTION(run_not_less, u >= v ? 1.0f : 0.0f)
+RUN_FUNCTION(run_equal, u == v ? 1.0f : 0.0f)
 
 static const run_function run_functions[] = {
     [NAC_BINARY_ADD] = run_add, [NAC_BINARY_SUB] = run_sub, [NAC_BINARY_MUL] = run_mul,
     [NAC_BINARY_DIV] = run_div, [NAC_BINARY_MAX] = run_max, [NAC_BINARY_MIN] = run_min,
+    [NAC_BINARY_GREATER] = run_greater, [NAC_BINARY_NOT_LESS] = run_not_less, [NAC_BINARY_EQUAL] = run_equal,
 };
 
 /* The output's axes, neighbours joined where both inputs go on in the same way; step 0 where an input repeats. */

@@ -73,5 +73,15 @@ static void unary_gradient(const nac_graph *graph, const nac_node *node) {
 const nac_loop *nac_loop_find_gradient(const nac_graph *graph, const nac_node *node) {
     static const nac_loop slopes = {"loop over elements", unary_gradient, false};
     (void)graph;
-    return node->op == NAC_OP_UNARY_GRAD && node->u.unary.kind != NAC_UNARY_POW ? &slopes : NULL;
+    if (node->op != NAC_OP_UNARY_GRAD) return NULL;
+    switch (node->u.unary.kind) {
+    case NAC_UNARY_POW:
+    case NAC_UNARY_SIN:
+    case NAC_UNARY_COS:
+    case NAC_UNARY_SIGN:
+    case NAC_UNARY_FLOOR:
+    case NAC_UNARY_CEIL:
+    case NAC_UNARY_ROUND: return NULL;
+    default: return &slopes;
+    }
 }

@@ -174,7 +174,7 @@ static nac_status node_backward(nac_graph *graph, int n, int dy, const bool *wan
             return nac_fail(error, NAC_UNSUPPORTED, "node '%s': operator %s has no backward", node.name, nac_ops[node.op].name);
         int dx;
         NAC_TRY(nac_ops[node.op].gradient(graph, n, slot, dy, &dx, error));
-        NAC_TRY(accumulate(graph, gradients, input, dx, error));
+        if (dx != NAC_NONE) NAC_TRY(accumulate(graph, gradients, input, dx, error));
     }
     return NAC_OK;
 }

@@ -69,6 +69,7 @@ typedef struct nac_node {
         struct { int axis; } concat;
         struct { int axis; } softmax;
         struct { float epsilon; } layer_norm;
+        struct { int axis; } gather;
         struct { int starts[NAC_MAX_RANK], steps[NAC_MAX_RANK]; } slice;
         struct { int before[NAC_MAX_RANK]; int steps[NAC_MAX_RANK]; float value; } pad;
     } u;

@@ -8,7 +8,7 @@ static int whole_of(const nac_graph *graph, int value) {
 }
 
 int nac_survey_moved(const nac_graph *graph, const nac_node *node) {
-    if (node->op == NAC_OP_PAD || node->op == NAC_OP_RESHAPE || node->op == NAC_OP_TRANSPOSE) return node->inputs[0];
+    if (node->op == NAC_OP_PAD || node->op == NAC_OP_RESHAPE || node->op == NAC_OP_TRANSPOSE || node->op == NAC_OP_GATHER) return node->inputs[0];
     if (node->op != NAC_OP_CONCAT) return NAC_NONE;
     /* Stretches of one tensor: a mirrored frame, a shift, pixels sorted into channels. */
     const int whole = whole_of(graph, node->inputs[0]);

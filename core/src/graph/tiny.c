@@ -9,7 +9,8 @@
 
 /* Whether elements of the op's inputs are multiplied or added, rather than only moved. */
 static bool computes(nac_op op) {
-    return op != NAC_OP_RESHAPE && op != NAC_OP_TRANSPOSE && op != NAC_OP_CONCAT && op != NAC_OP_SLICE && op != NAC_OP_PAD;
+    return op != NAC_OP_RESHAPE && op != NAC_OP_TRANSPOSE && op != NAC_OP_CONCAT && op != NAC_OP_SLICE && op != NAC_OP_PAD && op != NAC_OP_GATHER &&
+           op != NAC_OP_WHERE;
 }
 
 /* Functions whose result depends on how small a small number is. */

@@ -1,4 +1,4 @@
-/* binary.c - functions of two numbers, broadcast: Add, Sub, Mul, Div, Max, Min, Sum. */
+/* binary.c - functions of two numbers, broadcast: Add, Sub, Mul, Div, Max, Min, Sum, and the comparisons that logic.c makes. */
 #include "ops/common.h"
 
 /* a and b of the output's rank, each dim the output's or 1 -> y. One row of the last dim at a time. */
@@ -29,6 +29,10 @@ void nac_run_BINARY(const nac_graph *graph, const nac_node *node) {
         case NAC_BINARY_DIV: LOOP(u / v);
         case NAC_BINARY_MAX: LOOP(u > v || u != u ? u : v);
         case NAC_BINARY_MIN: LOOP(u < v || u != u ? u : v);
+        case NAC_BINARY_GREATER: LOOP(u > v ? 1.0f : 0.0f);
+        case NAC_BINARY_NOT_LESS: LOOP(u >= v ? 1.0f : 0.0f);
+        case NAC_BINARY_EQUAL: LOOP(u == v ? 1.0f : 0.0f);
+        case NAC_BINARY_COUNT: break;
         }
 #undef LOOP
         y += last;
@@ -78,28 +82,14 @@ NAC_GRADIENT(BINARY) {
         scale = 0.5f;
         break;
     }
+    default: /* a comparison: a step, flat on both sides */
+        *dx = NAC_NONE;
+        return NAC_OK;
     }
     return nac_emit_reduced_like(graph, forward.name, full, mine, scale, dx, error);
 }
 
 /* ---- ONNX -------------------------------------------------------------------------------------- */
-
-/* The logical shape that a and b broadcast to. */
-static nac_status broadcast(nac_lowering *lowering, int a, int b, nac_shape *result) {
-    const nac_shape as = nac_logical_shape(&lowering->graph->values[a]), bs = nac_logical_shape(&lowering->graph->values[b]);
-    const int rank = as.rank > bs.rank ? as.rank : bs.rank;
-    const nac_shape left = nac_shape_aligned(&as, rank), right = nac_shape_aligned(&bs, rank);
-    *result = left;
-    for (int i = 0; i < rank; ++i) {
-        if (left.dims[i] != right.dims[i] && left.dims[i] != 1 && right.dims[i] != 1) {
-            char a_text[NAC_SHAPE_TEXT], b_text[NAC_SHAPE_TEXT];
-            return nac_lower_fail(lowering, NAC_MALFORMED, "shapes %s and %s do not broadcast", nac_shape_text(&as, a_text),
-                                  nac_shape_text(&bs, b_text));
-        }
-        if (left.dims[i] == 1) result->dims[i] = right.dims[i];
-    }
-    return NAC_OK;
-}
 
 /* Integers are shape arithmetic, between constants only. False where the result is none. */
 static bool integer_result(nac_binary kind, int64_t a, int64_t b, int64_t *result) {
@@ -113,14 +103,14 @@ static bool integer_result(nac_binary kind, int64_t a, int64_t b, int64_t *resul
         return true;
     case NAC_BINARY_MAX: *result = a > b ? a : b; return true;
     case NAC_BINARY_MIN: *result = a < b ? a : b; return true;
+    default: return false; /* comparisons of constants are logic.c's */
     }
-    return false;
 }
 
 static nac_status combine_integers(nac_lowering *lowering, nac_binary kind, int a, int b, int *result) {
     nac_graph *graph = lowering->graph;
     nac_shape shape;
-    NAC_TRY(broadcast(lowering, a, b, &shape));
+    NAC_TRY(nac_lower_broadcast(lowering, (const int[]){a, b}, 2, &shape));
     int folded;
     NAC_TRY(nac_graph_add_constant(graph, NULL, NAC_I64, &shape, NAC_ROW_MAJOR, &folded, lowering->error));
     const nac_shape as = nac_shape_aligned(&graph->values[a].shape, shape.rank), bs = nac_shape_aligned(&graph->values[b].shape, shape.rank);
@@ -169,25 +159,15 @@ static nac_status combine_as_affine(nac_lowering *lowering, nac_binary kind, int
     return nac_lower_affine(lowering, x, scale, bias, result);
 }
 
-/* value with leading ones up to `rank`, in the wanted memory order. */
-static nac_status align(nac_lowering *lowering, int value, int rank, bool channels_last, int *result) {
-    if (lowering->graph->values[value].shape.rank < rank) {
-        NAC_TRY(nac_as_row_major(lowering, value, &value));
-        const nac_shape shape = nac_shape_aligned(&lowering->graph->values[value].shape, rank);
-        NAC_TRY(nac_lower_reshape(lowering, value, &shape, &value));
-    }
-    return channels_last ? nac_as_channels_last(lowering, value, result) : nac_as_row_major(lowering, value, result);
-}
-
 nac_status nac_lower_combine(nac_lowering *lowering, nac_binary kind, int a, int b, int *result) {
     const nac_graph *graph = lowering->graph;
     if (graph->values[a].type != graph->values[b].type)
         return nac_lower_fail(lowering, NAC_MALFORMED, "one operand holds integers, the other float32");
     if (graph->values[a].type == NAC_I64) return combine_integers(lowering, kind, a, b, result);
     nac_shape shape;
-    NAC_TRY(broadcast(lowering, a, b, &shape));
+    NAC_TRY(nac_lower_broadcast(lowering, (const int[]){a, b}, 2, &shape));
 
-    for (int reversed = 0; reversed < 2; ++reversed) {
+    for (int reversed = 0; reversed < 2 && kind <= NAC_BINARY_MIN; ++reversed) {
         const int x = reversed ? b : a, c = reversed ? a : b;
         const int count = channel_constants(graph, x, c, &shape);
         if (count == 0) continue;
@@ -203,18 +183,12 @@ nac_status nac_lower_combine(nac_lowering *lowering, nac_binary kind, int a, int
         return combine_as_affine(lowering, kind, x, c, count, reversed != 0, result);
     }
 
-    bool channels_last = false;
-    for (int i = 0; i < 2; ++i) {
-        const nac_value *value = &graph->values[i ? b : a];
-        channels_last = channels_last || (shape.rank == 4 && !value->constant && value->layout == NAC_CHANNELS_LAST);
-    }
-    int inputs[2];
-    NAC_TRY(align(lowering, a, shape.rank, channels_last, &inputs[0]));
-    NAC_TRY(align(lowering, b, shape.rank, channels_last, &inputs[1]));
-    if (channels_last) shape = nac_shape_make(4, (const int[]){shape.dims[0], shape.dims[2], shape.dims[3], shape.dims[1]});
+    int inputs[2] = {a, b};
+    nac_layout layout;
+    NAC_TRY(nac_lower_align(lowering, inputs, 2, &shape, &layout));
     nac_node node = nac_node_make(NAC_OP_BINARY, lowering->node->name);
     node.u.binary.kind = kind;
-    return nac_lower_emit(lowering, node, inputs, 2, &shape, channels_last ? NAC_CHANNELS_LAST : NAC_ROW_MAJOR, result);
+    return nac_lower_emit(lowering, node, inputs, 2, &shape, layout, result);
 }
 
 static nac_status lower_two(nac_lowering *lowering, nac_binary kind) {

@@ -115,6 +115,52 @@ nac_status nac_lower_vector(nac_lowering *lowering, int value, const char *what,
     return NAC_OK;
 }
 
+nac_status nac_lower_broadcast(nac_lowering *lowering, const int *values, int count, nac_shape *shape) {
+    *shape = (nac_shape){.rank = 0};
+    for (int i = 0; i < count; ++i) {
+        const nac_shape own = nac_logical_shape(&lowering->graph->values[values[i]]);
+        const int rank = own.rank > shape->rank ? own.rank : shape->rank;
+        const nac_shape left = nac_shape_aligned(shape, rank), right = nac_shape_aligned(&own, rank);
+        nac_shape both = left;
+        for (int d = 0; d < rank; ++d) {
+            if (left.dims[d] != right.dims[d] && left.dims[d] != 1 && right.dims[d] != 1) {
+                char text[NAC_SHAPE_TEXT], own_text[NAC_SHAPE_TEXT];
+                return nac_lower_fail(lowering, NAC_MALFORMED, "shapes %s and %s do not broadcast", nac_shape_text(shape, text),
+                                      nac_shape_text(&own, own_text));
+            }
+            if (left.dims[d] == 1) both.dims[d] = right.dims[d];
+        }
+        *shape = both;
+    }
+    return NAC_OK;
+}
+
+nac_status nac_lower_align(nac_lowering *lowering, int *values, int count, nac_shape *shape, nac_layout *layout) {
+    bool channels_last = false;
+    for (int i = 0; i < count; ++i) {
+        const nac_value *value = &lowering->graph->values[values[i]];
+        channels_last = channels_last || (shape->rank == 4 && !value->constant && value->layout == NAC_CHANNELS_LAST);
+    }
+    for (int i = 0; i < count; ++i) {
+        if (lowering->graph->values[values[i]].shape.rank < shape->rank) {
+            NAC_TRY(nac_as_row_major(lowering, values[i], &values[i]));
+            const nac_shape aligned = nac_shape_aligned(&lowering->graph->values[values[i]].shape, shape->rank);
+            NAC_TRY(nac_lower_reshape(lowering, values[i], &aligned, &values[i]));
+        }
+        NAC_TRY(channels_last ? nac_as_channels_last(lowering, values[i], &values[i]) : nac_as_row_major(lowering, values[i], &values[i]));
+    }
+    *layout = channels_last ? NAC_CHANNELS_LAST : NAC_ROW_MAJOR;
+    if (channels_last) *shape = nac_shape_make(4, (const int[]){shape->dims[0], shape->dims[2], shape->dims[3], shape->dims[1]});
+    return NAC_OK;
+}
+
+nac_status nac_lower_number(nac_lowering *lowering, float number, int *value) {
+    const nac_shape scalar = {.rank = 0};
+    NAC_TRY(nac_graph_add_constant(lowering->graph, NULL, NAC_F32, &scalar, NAC_ROW_MAJOR, value, lowering->error));
+    *nac_data(lowering->graph, *value) = number;
+    return NAC_OK;
+}
+
 nac_status nac_lower_reshape(nac_lowering *lowering, int value, const nac_shape *shape, int *result) {
     if (nac_shape_equal(&lowering->graph->values[value].shape, shape)) {
         *result = value;

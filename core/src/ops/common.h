@@ -75,8 +75,18 @@ nac_status nac_lower_scalar(nac_lowering *lowering, int value, const char *what,
 /* Constant float32 vector of exactly `count` numbers: its data. Channel constants of Conv and BatchNormalization. */
 nac_status nac_lower_vector(nac_lowering *lowering, int value, const char *what, int count, const float **numbers);
 
+/* The logical shape that values broadcast to. */
+nac_status nac_lower_broadcast(nac_lowering *lowering, const int *values, int count, nac_shape *shape);
+
+/* Brings values to one rank, with leading ones, and to one memory order: channels last where one of them is an image that lies so. *shape, what
+ * they broadcast to, becomes physical. */
+nac_status nac_lower_align(nac_lowering *lowering, int *values, int count, nac_shape *shape, nac_layout *layout);
+
 /* A RESHAPE to these row-major dims; the value itself where it has them already. It must be row-major. */
 nac_status nac_lower_reshape(nac_lowering *lowering, int value, const nac_shape *shape, int *result);
+
+/* A constant of rank 0. */
+nac_status nac_lower_number(nac_lowering *lowering, float number, int *value);
 
 /* A new constant [count], to be filled through *numbers. */
 nac_status nac_lower_add_vector(nac_lowering *lowering, int count, int *value, float **numbers);
@@ -84,7 +94,10 @@ nac_status nac_lower_add_vector(nac_lowering *lowering, int count, int *value, f
 /* x[start : start + size] along a physical axis: x itself where that is all of it. slice_ops.c. */
 nac_status nac_lower_stretch(nac_lowering *lowering, int x, int axis, int start, int size, int *result);
 
-/* x at these positions (count >= 1) of a physical axis, in this order, by as few pieces as there are stretches. */
+/* x at these positions of a physical axis, in this order: gather.c. */
+nac_status nac_lower_gather(nac_lowering *lowering, int x, int axis, const int *positions, int count, int *result);
+
+/* The same (count >= 1) as slices, where it is only a stretch or two. slice_ops.c. */
 nac_status nac_lower_pick(nac_lowering *lowering, int x, int axis, const int *positions, int count, int *result);
 
 /* x * scale[C] + bias[C] over the last physical dim; scale and bias are constants [C]. */
@@ -92,6 +105,12 @@ nac_status nac_lower_affine(nac_lowering *lowering, int x, int scale, int bias, 
 
 /* a (kind) b, broadcast as ONNX says across memory orders: binary.c. */
 nac_status nac_lower_combine(nac_lowering *lowering, nac_binary kind, int a, int b, int *result);
+
+/* 1 where x, computed from the image, is not 0, and 0 elsewhere: logic.c. */
+nac_status nac_lower_truth(nac_lowering *lowering, int x, int *result);
+
+/* a where condition (1 or 0, constant or not) holds, and b elsewhere: logic.c. */
+nac_status nac_lower_choose(nac_lowering *lowering, int condition, int a, int b, int *result);
 
 /* The product of matrices as numpy.matmul has it: matmul.c. */
 nac_status nac_lower_product(nac_lowering *lowering, int a, int b, int *result);

@@ -38,11 +38,15 @@ nac_status nac_lower_Dropout(nac_lowering *lowering) {
     return nac_lower_Identity(lowering);
 }
 
-/* All floating types are float32 here and all others int64, so most casts do nothing. */
+/* All floating types are float32 here and all others int64, so most casts do nothing. Booleans that depend on the image are float32, 0 or 1. */
 static nac_status lower_cast(nac_lowering *lowering, nac_type type, bool boolean) {
     int x, y;
     NAC_TRY(nac_lower_input(lowering, 0, &x));
     if (lowering->graph->values[x].type == type && !boolean) return nac_lower_bind(lowering, 0, x);
+    if (boolean && !lowering->graph->values[x].constant) {
+        NAC_TRY(nac_lower_truth(lowering, x, &y));
+        return nac_lower_bind(lowering, 0, y);
+    }
     NAC_TRY(nac_lower_constant(lowering, 0, &x));
     const nac_shape shape = lowering->graph->values[x].shape;
     NAC_TRY(add(lowering, type, &shape, &y));
@@ -73,25 +77,6 @@ nac_status nac_lower_CastLike(nac_lowering *lowering) {
     NAC_TRY(nac_lower_input(lowering, 1, &like));
     return lower_cast(lowering, lowering->graph->values[like].type, false);
 }
-
-/* A function of a float32 constant: sizes that exporters compute as floats, angles of positions. */
-static nac_status lower_function(nac_lowering *lowering, double (*function)(double number)) {
-    int x, y;
-    NAC_TRY(nac_lower_constant(lowering, 0, &x));
-    if (lowering->graph->values[x].type != NAC_F32) return nac_lower_fail(lowering, NAC_MALFORMED, "input 0 holds integers");
-    const nac_shape shape = lowering->graph->values[x].shape;
-    NAC_TRY(add(lowering, NAC_F32, &shape, &y));
-    const float *from = lowering->graph->values[x].data;
-    float *to = lowering->graph->values[y].data;
-    for (size_t i = 0; i < nac_elements(&shape); ++i) to[i] = (float)function((double)from[i]);
-    return nac_lower_bind(lowering, 0, y);
-}
-
-nac_status nac_lower_Ceil(nac_lowering *lowering) { return lower_function(lowering, ceil); }
-nac_status nac_lower_Cos(nac_lowering *lowering) { return lower_function(lowering, cos); }
-nac_status nac_lower_Floor(nac_lowering *lowering) { return lower_function(lowering, floor); }
-nac_status nac_lower_Round(nac_lowering *lowering) { return lower_function(lowering, rint); } /* halves to even */
-nac_status nac_lower_Sin(nac_lowering *lowering) { return lower_function(lowering, sin); }
 
 /* Sums along an axis of a constant: numbers of rows and columns where an encoding of positions counts what is not masked. */
 nac_status nac_lower_CumSum(nac_lowering *lowering) {

@@ -1,4 +1,6 @@
-/* convolution.c - two-dimensional convolution with groups, and its gradient. */
+/* convolution.c - two-dimensional convolution with groups, and its gradient, which is the transposed convolution. */
+#include <limits.h>
+
 #include "ops/common.h"
 #include "ops/window.h"
 
@@ -73,6 +75,16 @@ NAC_GRADIENT(CONV) {
                           dx, error);
 }
 
+/* A transposed convolution's: the convolution that it transposes. */
+NAC_GRADIENT(CONV_GRAD) {
+    if (slot != 0) return nac_gradient_refused(graph, node, slot, error);
+    const nac_node forward = graph->nodes[node];
+    const nac_value x = graph->values[forward.inputs[0]];
+    nac_node gradient = nac_node_make(NAC_OP_CONV, forward.name);
+    gradient.u = forward.u;
+    return nac_graph_emit(graph, gradient, (const int[]){dy, forward.inputs[1]}, 2, NULL, &x.shape, x.layout, dx, error);
+}
+
 /* ---- ONNX -------------------------------------------------------------------------------------- */
 
 nac_status nac_lower_convolution(nac_lowering *lowering, int x, int w, int bias) {
@@ -117,4 +129,39 @@ nac_status nac_lower_Conv(nac_lowering *lowering) {
     NAC_TRY(nac_lower_float(lowering, 0, &x));
     NAC_TRY(nac_lower_float(lowering, 1, &w));
     return nac_lower_convolution(lowering, x, w, nac_lower_optional(lowering, 2));
+}
+
+/* X [N,Ci,H,W], W [Ci,Co/g,kh,kw], B [Co]: the gradient of the convolution from Co channels to Ci. */
+nac_status nac_lower_ConvTranspose(nac_lowering *lowering) {
+    int x, w, y, axes, w_axes, out[2];
+    nac_shape xs, ws;
+    int64_t groups;
+    nac_node node = nac_node_make(NAC_OP_CONV_GRAD, lowering->node->name);
+    NAC_TRY(nac_lower_image(lowering, 0, &x, &xs, &axes));
+    NAC_TRY(nac_lower_float(lowering, 1, &w));
+    if (!lowering->graph->values[w].constant)
+        return nac_lower_fail(lowering, NAC_UNSUPPORTED, "the weights are computed at run time; they must be a constant");
+    NAC_TRY(nac_as_image(lowering, 1, &w, &ws, &w_axes));
+    NAC_TRY(nac_attribute_int(lowering, "group", 1, &groups));
+    if (groups < 1 || groups > xs.dims[1] || xs.dims[1] % groups != 0 || w_axes != axes || ws.dims[0] != xs.dims[1] ||
+        ws.dims[1] > INT_MAX / groups) {
+        char x_text[NAC_SHAPE_TEXT], w_text[NAC_SHAPE_TEXT];
+        return nac_lower_fail(lowering, NAC_MALFORMED, "weights %s do not fit an input %s in %lld groups", nac_shape_text(&ws, w_text),
+                              nac_shape_text(&xs, x_text), (long long)groups);
+    }
+    NAC_TRY(nac_lower_transposed_window(lowering, axes, &xs.dims[2], &ws.dims[2], &node.u.conv.window, out));
+    node.u.conv.groups = (int)groups;
+    const int Co = ws.dims[1] * (int)groups, bias = nac_lower_optional(lowering, 2);
+    const nac_shape shape = nac_shape_make(4, (const int[]){xs.dims[0], out[0], out[1], Co});
+    NAC_TRY(nac_lower_emit(lowering, node, (const int[]){x, w}, 2, &shape, NAC_CHANNELS_LAST, &y));
+    if (bias != NAC_NONE) {
+        const float *numbers;
+        float *ones;
+        int scale;
+        NAC_TRY(nac_lower_vector(lowering, bias, "the bias", Co, &numbers));
+        NAC_TRY(nac_lower_add_vector(lowering, Co, &scale, &ones));
+        for (int c = 0; c < Co; ++c) ones[c] = 1;
+        NAC_TRY(nac_lower_affine(lowering, y, scale, bias, &y));
+    }
+    return nac_lower_bind_image(lowering, y, axes);
 }

@@ -112,26 +112,28 @@ nac_status nac_lower_tensor(nac_lowering *lowering, const nac_onnx_tensor *tenso
 
 /* ---- Nodes ------------------------------------------------------------------------------------- */
 
-/* Operators that only move numbers, and whose plain loops do so for either type. */
-static bool moves_only(nac_op op) {
-    return op == NAC_OP_RESHAPE || op == NAC_OP_TRANSPOSE || op == NAC_OP_CONCAT || op == NAC_OP_SLICE;
+/* Operators that only move numbers, and whose plain loops do so for either type; *moved is the input whose type the result has. */
+static bool moves_only(nac_op op, int *moved) {
+    *moved = op == NAC_OP_WHERE ? 1 : 0;
+    return op == NAC_OP_RESHAPE || op == NAC_OP_TRANSPOSE || op == NAC_OP_CONCAT || op == NAC_OP_SLICE || op == NAC_OP_GATHER || op == NAC_OP_WHERE;
 }
 
 nac_status nac_lower_emit(nac_lowering *lowering, nac_node node, const int *inputs, int input_count, const nac_shape *shape,
                           nac_layout layout, int *output) {
     nac_graph *graph = lowering->graph;
     node.name = (char *)lowering->node->name;
-    int integers = 0, constants = 0;
+    const int places = node.op == NAC_OP_GATHER || node.op == NAC_OP_SCATTER; /* the last input is a list of them */
+    int integers = 0, constants = 0, moved, folded;
     for (int i = 0; i < input_count; ++i) {
         if (inputs[i] == NAC_NONE) continue;
         integers += graph->values[inputs[i]].type == NAC_I64;
         constants += graph->values[inputs[i]].constant;
     }
-    if (integers == 0) return nac_graph_emit(graph, node, inputs, input_count, NULL, shape, layout, output, lowering->error);
-    if (integers != input_count || constants != input_count || !moves_only(node.op))
-        return nac_lower_fail(lowering, NAC_UNSUPPORTED, "integers are supported as constants of shapes and indices only");
-    int folded;
-    NAC_TRY(nac_graph_add_constant(graph, NULL, NAC_I64, shape, layout, &folded, lowering->error));
+    const bool folds = integers > 0 && constants == input_count && moves_only(node.op, &moved);
+    if (!folds && integers == places)
+        return nac_graph_emit(graph, node, inputs, input_count, NULL, shape, layout, output, lowering->error);
+    if (!folds) return nac_lower_fail(lowering, NAC_UNSUPPORTED, "integers are supported as constants of shapes and indices only");
+    NAC_TRY(nac_graph_add_constant(graph, NULL, graph->values[inputs[moved]].type, shape, layout, &folded, lowering->error));
     node.inputs = (int *)inputs; /* only read, and only until the loop returns */
     node.input_count = input_count;
     node.output = folded;

@@ -1,4 +1,5 @@
-/* normalise.c - LayerNormalization, InstanceNormalization (PyTorch's GroupNorm too comes as one), GroupNormalization and LRN. Their
+/* normalise.c - LayerNormalization, RMSNormalization, InstanceNormalization (PyTorch's GroupNorm too comes as one), GroupNormalization,
+ * MeanVarianceNormalization and LRN. Their
  * statistics belong to the image, so unlike batch normalisation they cannot be folded. Over the last dim, where the
  * numbers are neighbours, it is one node; other axes are composed of operators that have gradients. */
 #include <string.h>
@@ -98,23 +99,29 @@ static nac_status mean_over(nac_lowering *lowering, int x, const bool *axes, int
     return nac_lower_emit(lowering, node, &x, 1, &shape, layout, mean);
 }
 
+/* x / sqrt(the mean of its squares + epsilon). */
+static nac_status divide_by_root(nac_lowering *lowering, int x, const bool *axes, float epsilon, int *result) {
+    int square, small;
+    float *number;
+    NAC_TRY(nac_lower_unary(lowering, NAC_UNARY_POW, 2, 0, x, &square));
+    NAC_TRY(mean_over(lowering, square, axes, &square));
+    NAC_TRY(nac_lower_add_vector(lowering, 1, &small, &number));
+    *number = epsilon;
+    NAC_TRY(nac_lower_combine(lowering, NAC_BINARY_ADD, square, small, &square));
+    NAC_TRY(nac_lower_unary(lowering, NAC_UNARY_POW, -0.5f, 0, square, &square));
+    return nac_lower_combine(lowering, NAC_BINARY_MUL, x, square, result);
+}
+
 /* (x - mean) / sqrt(variance + epsilon), the biased variance of the centred numbers. */
 static nac_status normalise(nac_lowering *lowering, int x, const bool *axes, float epsilon, int *result) {
     const int last = lowering->graph->values[x].shape.rank - 1;
     bool others = false;
     for (int i = 0; i < last; ++i) others = others || axes[i];
     if (axes[last] && !others) return normalise_last(lowering, x, epsilon, result);
-    int mean, centred, variance, small;
-    float *number;
+    int mean, centred;
     NAC_TRY(mean_over(lowering, x, axes, &mean));
     NAC_TRY(nac_lower_combine(lowering, NAC_BINARY_SUB, x, mean, &centred));
-    NAC_TRY(nac_lower_unary(lowering, NAC_UNARY_POW, 2, 0, centred, &variance));
-    NAC_TRY(mean_over(lowering, variance, axes, &variance));
-    NAC_TRY(nac_lower_add_vector(lowering, 1, &small, &number));
-    *number = epsilon;
-    NAC_TRY(nac_lower_combine(lowering, NAC_BINARY_ADD, variance, small, &variance));
-    NAC_TRY(nac_lower_unary(lowering, NAC_UNARY_POW, -0.5f, 0, variance, &variance));
-    return nac_lower_combine(lowering, NAC_BINARY_MUL, centred, variance, result);
+    return divide_by_root(lowering, centred, axes, epsilon, result);
 }
 
 static nac_status refuse_statistics(nac_lowering *lowering) {
@@ -162,6 +169,46 @@ nac_status nac_lower_LayerNormalization(nac_lowering *lowering) {
     NAC_TRY(normalise_last(lowering, x, epsilon, &y));
     NAC_TRY(nac_lower_affine(lowering, y, affine[0], affine[1], &y));
     NAC_TRY(nac_lower_reshape(lowering, y, &shape, &y));
+    return nac_lower_bind(lowering, 0, y);
+}
+
+/* X, scale: over all axes from `axis` on, of which no mean is taken off. */
+nac_status nac_lower_RMSNormalization(nac_lowering *lowering) {
+    float epsilon;
+    int64_t wanted;
+    int x, scale, axis, y;
+    NAC_TRY(nac_attribute_float(lowering, "epsilon", 1e-5f, &epsilon));
+    NAC_TRY(nac_attribute_int(lowering, "axis", -1, &wanted));
+    NAC_TRY(nac_lower_float(lowering, 0, &x));
+    NAC_TRY(nac_lower_float(lowering, 1, &scale));
+    const nac_value v = lowering->graph->values[x];
+    NAC_TRY(nac_lower_axis(lowering, wanted, v.shape.rank, &axis));
+    bool axes[NAC_MAX_RANK] = {false};
+    for (int i = axis; i < v.shape.rank; ++i) axes[nac_physical_axis(v.layout, i)] = true;
+    NAC_TRY(divide_by_root(lowering, x, axes, epsilon, &y));
+    NAC_TRY(nac_lower_combine(lowering, NAC_BINARY_MUL, y, scale, &y));
+    return nac_lower_bind(lowering, 0, y);
+}
+
+/* Over axes 0, 2 and 3, or those that are given. An image must not depend on what else is in its batch. */
+nac_status nac_lower_MeanVarianceNormalization(nac_lowering *lowering) {
+    const float SMALL = 1e-18f; /* ONNX adds 1e-9 to the root */
+    int64_t given[NAC_MAX_RANK];
+    int x, count, axis, y;
+    NAC_TRY(nac_lower_float(lowering, 0, &x));
+    const nac_value v = lowering->graph->values[x];
+    NAC_TRY(nac_attribute_ints(lowering, "axes", given, NAC_MAX_RANK, &count));
+    if (count == 0) {
+        memcpy(given, (const int64_t[]){0, 2, 3}, 3 * sizeof *given);
+        count = 3;
+    }
+    bool axes[NAC_MAX_RANK] = {false};
+    for (int i = 0; i < count; ++i) {
+        NAC_TRY(nac_lower_axis(lowering, given[i], v.shape.rank, &axis));
+        if (axis == 0 && v.shape.dims[0] > 1) return nac_lower_fail(lowering, NAC_UNSUPPORTED, "it normalises over the batch; use a batch of 1");
+        axes[nac_physical_axis(v.layout, axis)] = true;
+    }
+    NAC_TRY(normalise(lowering, x, axes, SMALL, &y));
     return nac_lower_bind(lowering, 0, y);
 }
 

@@ -14,20 +14,15 @@
     /* constants.c: constants and shape arithmetic */ \
     X(Cast)                 \
     X(CastLike)             \
-    X(Ceil)                 \
     X(Constant)             \
     X(ConstantOfShape)      \
-    X(Cos)                  \
     X(CumSum)               \
     X(Dropout)              \
-    X(Floor)                \
     X(Identity)             \
     X(Range)                \
-    X(Round)                \
     X(Shape)                \
-    X(Sin)                  \
     X(Size)                 \
-    /* logic.c: comparisons, choices, numbers put in place */ \
+    /* logic.c: comparisons and choices */ \
     X(And)                  \
     X(Equal)                \
     X(Greater)              \
@@ -38,14 +33,21 @@
     X(Mod)                  \
     X(Not)                  \
     X(Or)                   \
-    X(ScatterND)            \
+    X(Trilu)                \
     X(Where)                \
+    X(Xor)                  \
+    /* gather.c: constant places */ \
+    X(Gather)               \
+    X(GatherElements)       \
+    X(GatherND)             \
+    X(Scatter)              \
+    X(ScatterElements)      \
+    X(ScatterND)            \
     /* shape_ops.c, slice_ops.c, pad.c, blocks.c: the same numbers, elsewhere */ \
     X(Concat)               \
     X(DepthToSpace)         \
     X(Expand)               \
     X(Flatten)              \
-    X(Gather)               \
     X(Pad)                  \
     X(Reshape)              \
     X(Slice)                \
@@ -68,6 +70,7 @@
     X(Sum)                  \
     /* convolution.c */ \
     X(Conv)                 \
+    X(ConvTranspose)        \
     /* einsum.c, matmul.c: products of matrices */ \
     X(Einsum)               \
     X(Gemm)                 \
@@ -77,10 +80,14 @@
     X(InstanceNormalization) \
     X(LRN)                  \
     X(LayerNormalization)   \
+    X(MeanVarianceNormalization) \
+    X(RMSNormalization)     \
     /* pool.c: windows over an image */ \
     X(AveragePool)          \
     X(GlobalAveragePool)    \
+    X(GlobalLpPool)         \
     X(GlobalMaxPool)        \
+    X(LpPool)               \
     X(MaxPool)              \
     /* quantise.c, quantise_dynamic.c: integers that stand for numbers */ \
     X(ConvInteger)          \
@@ -107,11 +114,14 @@
     X(Softmax)              \
     /* unary.c: functions of one number */ \
     X(Abs)                  \
+    X(Ceil)                 \
     X(Celu)                 \
     X(Clip)                 \
+    X(Cos)                  \
     X(Elu)                  \
     X(Erf)                  \
     X(Exp)                  \
+    X(Floor)                \
     X(Gelu)                 \
     X(HardSigmoid)          \
     X(HardSwish)            \
@@ -123,13 +133,17 @@
     X(Pow)                  \
     X(Reciprocal)           \
     X(Relu)                 \
+    X(Round)                \
     X(Selu)                 \
     X(Sigmoid)              \
+    X(Sign)                 \
+    X(Sin)                  \
     X(Softplus)             \
     X(Softsign)             \
     X(Sqrt)                 \
     X(Swish)                \
-    X(Tanh)
+    X(Tanh)                 \
+    X(ThresholdedRelu)
 
 #define X(op_type) nac_status nac_lower_##op_type(nac_lowering *lowering);
 NAC_ONNX_OP_LIST(X)

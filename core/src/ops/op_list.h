@@ -4,7 +4,7 @@
  *
  *   op             inputs            output                        attributes (nac_node.u)
  *   CONV           x, w, [bias]      [N,OH,OW,Co]                  conv. x [N,H,W,Ci], w [Co,kh,kw,Ci/groups], bias [Co]
- *   CONV_GRAD      dy, w             dx, shape of x                conv, of the forward node
+ *   CONV_GRAD      dy, w             dx, shape of x                conv, of the forward node; forward it is a ConvTranspose
  *   MATMUL         a, b, [bias]      [...,M,N]                     matmul. a [...,M,K] (or [...,K,M] when transpose_a),
  *                                                                  b [...,K,N] (or [...,N,K]); leading dims equal, or b
  *                                                                  has rank 2; bias [N]
@@ -30,6 +30,10 @@
  *   SLICE          x                 sizes of the slice            slice: x[starts[i] + k * steps[i]], steps >= 1
  *   PAD            x                 any                           pad: zeros of `value`, x[k] at before[i] + k * steps[i]
  *                                                                  (steps >= 1, before >= 0): SLICE's gradient
+ *   GATHER         x, index          x with dim count at axis      gather: y[..., i, ...] = x[..., index[i], ...]; index [count] is a constant
+ *                                                                  of integers, each in [0, size)
+ *   SCATTER        x, index          any dim >= 1 at axis          gather: zeros, and y[..., index[i], ...] += x[..., i, ...]
+ *   WHERE          c, a, b           broadcast shape               none: a where c != 0, else b. Same rank, each dim equal or 1
  *   LOGITS_GRAD    logits            [N,K]                         softmax(logits) - 1/K, the root of every gradient
  */
 #ifndef NAC_OP_LIST_H
@@ -59,6 +63,9 @@
     X(CONCAT)          \
     X(SLICE)           \
     X(PAD)             \
+    X(GATHER)          \
+    X(SCATTER)         \
+    X(WHERE)           \
     X(LOGITS_GRAD)
 
 typedef enum nac_op {
@@ -86,6 +93,12 @@ typedef enum nac_op {
     X(NEG)                                                             \
     X(RECIPROCAL)                                                      \
     X(POW)          /* x^a */                                          \
+    X(SIN)                                                             \
+    X(COS)                                                             \
+    X(SIGN)                                                            \
+    X(FLOOR)                                                           \
+    X(CEIL)                                                            \
+    X(ROUND)        /* halves to even */                               \
     X(SOFTPLUS)     /* log(1 + exp(x)) */                              \
     X(SWISH)        /* x sigmoid(x) */                                 \
     X(GELU)         /* a x (1 + erf(x / sqrt(2))) */                   \
@@ -103,6 +116,11 @@ enum {
 #undef X
 };
 
-typedef enum nac_binary { NAC_BINARY_ADD, NAC_BINARY_SUB, NAC_BINARY_MUL, NAC_BINARY_DIV, NAC_BINARY_MAX, NAC_BINARY_MIN } nac_binary;
+/* Comparisons are 1 where they hold and 0 elsewhere. */
+typedef enum nac_binary {
+    NAC_BINARY_ADD, NAC_BINARY_SUB, NAC_BINARY_MUL, NAC_BINARY_DIV, NAC_BINARY_MAX, NAC_BINARY_MIN,
+    NAC_BINARY_GREATER, NAC_BINARY_NOT_LESS, NAC_BINARY_EQUAL,
+    NAC_BINARY_COUNT
+} nac_binary;
 
 #endif

@@ -1,7 +1,6 @@
 #include "ops/ops.h"
 
 /* Operators that only a backward pass holds are never differentiated again. */
-#define nac_gradient_CONV_GRAD NULL
 #define nac_gradient_UNARY_GRAD NULL
 #define nac_gradient_CLAMP_GRAD NULL
 #define nac_gradient_MAX_POOL_GRAD NULL

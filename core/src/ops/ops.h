@@ -12,7 +12,8 @@
 typedef void (*nac_op_run)(const nac_graph *graph, const nac_node *node);
 
 /* Emits the nodes that turn dy (shape of the node's output; a fused clamp has already been taken off it) into the gradient with
- * respect to input `slot`; *dx has exactly that input's shape and may be dy itself. NULL in the table: no gradient. */
+ * respect to input `slot`; *dx has exactly that input's shape and may be dy itself, or is NAC_NONE: zero everywhere. NULL in the
+ * table: no gradient. */
 typedef nac_status (*nac_op_gradient)(nac_graph *graph, int node, int slot, int dy, int *dx, nac_error *error);
 
 typedef struct nac_op_entry {
@@ -29,6 +30,7 @@ NAC_OP_LIST(X)
 #undef X
 #define NAC_GRADIENT(NAME) nac_status nac_gradient_##NAME(nac_graph *graph, int node, int slot, int dy, int *dx, nac_error *error)
 NAC_GRADIENT(CONV);
+NAC_GRADIENT(CONV_GRAD);
 NAC_GRADIENT(MATMUL);
 NAC_GRADIENT(AFFINE);
 NAC_GRADIENT(UNARY);
@@ -44,6 +46,9 @@ NAC_GRADIENT(TRANSPOSE);
 NAC_GRADIENT(CONCAT);
 NAC_GRADIENT(SLICE);
 NAC_GRADIENT(PAD);
+NAC_GRADIENT(GATHER);
+NAC_GRADIENT(SCATTER);
+NAC_GRADIENT(WHERE);
 
 /* ---- Lowering from ONNX ------------------------------------------------------------------------ */
 
@@ -100,7 +105,7 @@ nac_status nac_as_channels_last(nac_lowering *lowering, int value, int *result);
 /* A constant with the numbers of an ONNX tensor: F32, or I64 for integers (but for bytes of more than one dim) and booleans. */
 nac_status nac_lower_tensor(nac_lowering *lowering, const nac_onnx_tensor *tensor, const char *name, int *value);
 
-/* nac_graph_emit under the name of the ONNX node. Integer constants are moved about (RESHAPE, TRANSPOSE, CONCAT, SLICE) at once. */
+/* nac_graph_emit under the name of the ONNX node. Integer constants are moved about (RESHAPE, GATHER and the like) at once. */
 nac_status nac_lower_emit(nac_lowering *lowering, nac_node node, const int *inputs, int input_count, const nac_shape *shape,
                           nac_layout layout, int *output);
 

@@ -60,13 +60,11 @@ static int source_of(int i, int size, frame mode) {
 }
 
 static nac_status pad_copied(nac_lowering *lowering, int x, const int *before, const int *after, frame mode, int *result) {
-    enum { WIDEST = 256 }; /* every row of the frame is a copy of its own */
     for (int axis = 0; axis < lowering->graph->values[x].shape.rank; ++axis) {
         const int size = lowering->graph->values[x].shape.dims[axis], count = before[axis] + size + after[axis];
         if (count == size) continue;
-        if (count - size > WIDEST)
-            return nac_lower_fail(lowering, NAC_UNSUPPORTED, "a frame of %d and %d; %d together are supported in this mode", before[axis],
-                                  after[axis], (int)WIDEST);
+        if ((uint64_t)nac_elements(&lowering->graph->values[x].shape) / (uint64_t)size * (uint64_t)count > NAC_MAX_TENSOR_BYTES / sizeof(float))
+            return nac_lower_fail(lowering, NAC_LIMIT_EXCEEDED, "a frame of %d and %d around a size of %d", before[axis], after[axis], size);
         int *positions = nac_alloc_array((size_t)count, sizeof *positions);
         if (!positions) return nac_out_of_memory(lowering->error, "a padding");
         for (int i = 0; i < count; ++i) positions[i] = source_of(i - before[axis], size, mode);

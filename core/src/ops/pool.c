@@ -1,4 +1,5 @@
 /* pool.c - sliding maxima and means, and their gradients. */
+#include <float.h>
 #include <string.h>
 
 #include "ops/common.h"
@@ -173,10 +174,9 @@ static bool windows_are_filled(int count, int kernel, int stride, int dilation, 
     return true;
 }
 
-static nac_status lower_pool(nac_lowering *lowering, nac_node node, bool dilations) {
-    int x, y, axes, kernel_count, kernel[2] = {1, 1}, out[2];
-    nac_shape xs;
-    NAC_TRY(nac_lower_image(lowering, 0, &x, &xs, &axes));
+/* The pool of x, an image that lies channels-last and has ONNX's shape xs, by the attributes of lowering->node. */
+static nac_status pool_image(nac_lowering *lowering, nac_node node, bool dilations, int x, nac_shape xs, int axes, int *result) {
+    int kernel_count, kernel[2] = {1, 1}, out[2];
     int64_t kernel_shape[NAC_MAX_RANK], ceil_mode;
     NAC_TRY(nac_attribute_ints(lowering, "kernel_shape", kernel_shape, NAC_MAX_RANK, &kernel_count));
     NAC_TRY(nac_attribute_int(lowering, "ceil_mode", 0, &ceil_mode));
@@ -194,7 +194,14 @@ static nac_status lower_pool(nac_lowering *lowering, nac_node node, bool dilatio
         !windows_are_filled(out[1], k->kernel_w, k->stride_w, k->dilation_w, k->pad_left, xs.dims[3]))
         return nac_lower_fail(lowering, NAC_UNSUPPORTED, "a window lies in the padding altogether");
     const nac_shape shape = nac_shape_make(4, (const int[]){xs.dims[0], out[0], out[1], xs.dims[1]});
-    NAC_TRY(nac_lower_emit(lowering, node, &x, 1, &shape, NAC_CHANNELS_LAST, &y));
+    return nac_lower_emit(lowering, node, &x, 1, &shape, NAC_CHANNELS_LAST, result);
+}
+
+static nac_status lower_pool(nac_lowering *lowering, nac_node node, bool dilations) {
+    int x, y, axes;
+    nac_shape xs;
+    NAC_TRY(nac_lower_image(lowering, 0, &x, &xs, &axes));
+    NAC_TRY(pool_image(lowering, node, dilations, x, xs, axes, &y));
     return nac_lower_bind_image(lowering, y, axes);
 }
 
@@ -265,3 +272,51 @@ nac_status nac_lower_GlobalMaxPool(nac_lowering *lowering) {
     NAC_TRY(nac_lower_emit(lowering, node, &x, 1, &shape, NAC_CHANNELS_LAST, &y));
     return nac_lower_bind_image(lowering, y, axes);
 }
+
+/* |x|^p, what `sum` makes of it, and its p-th root. Where that is 0, so is the gradient: a clamp far below any power that float32 holds. */
+static nac_status lower_norm(nac_lowering *lowering, nac_status (*sum)(nac_lowering *, int x, nac_shape xs, int axes, int *result)) {
+    int64_t p;
+    int x, y, axes;
+    nac_shape xs;
+    NAC_TRY(nac_attribute_int(lowering, "p", 2, &p));
+    if (p < 1 || p > 64) return nac_lower_fail(lowering, NAC_UNSUPPORTED, "p is %lld; 1 to 64 is supported", (long long)p);
+    NAC_TRY(nac_lower_image(lowering, 0, &x, &xs, &axes));
+    NAC_TRY(nac_lower_unary(lowering, NAC_UNARY_ABS, 0, 0, x, &y));
+    if (p > 1) NAC_TRY(nac_lower_unary(lowering, NAC_UNARY_POW, (float)p, 0, y, &y));
+    NAC_TRY(sum(lowering, y, xs, axes, &y));
+    if (p > 1) {
+        NAC_TRY(nac_lower_unary(lowering, NAC_UNARY_CLAMP, FLT_MIN, INFINITY, y, &y));
+        NAC_TRY(nac_lower_unary(lowering, NAC_UNARY_POW, 1 / (float)p, 0, y, &y));
+    }
+    return nac_lower_bind_image(lowering, y, axes);
+}
+
+static nac_status sum_windows(nac_lowering *lowering, int x, nac_shape xs, int axes, int *result) {
+    nac_node node = nac_node_make(NAC_OP_AVERAGE_POOL, lowering->node->name);
+    int64_t kernel[NAC_MAX_RANK];
+    int count;
+    float area = 1;
+    node.u.pool.count_include_pad = true;
+    NAC_TRY(pool_image(lowering, node, false, x, xs, axes, result));
+    NAC_TRY(nac_attribute_ints(lowering, "kernel_shape", kernel, NAC_MAX_RANK, &count));
+    for (int i = 0; i < count; ++i) area *= (float)kernel[i];
+    return nac_lower_scaled(lowering, *result, area, result);
+}
+
+static nac_status sum_pixels(nac_lowering *lowering, int x, nac_shape xs, int axes, int *result) {
+    (void)axes;
+    nac_node node = nac_node_make(NAC_OP_REDUCE, lowering->node->name);
+    node.u.reduce.axes[1] = node.u.reduce.axes[2] = true;
+    node.u.reduce.scale = 1;
+    const nac_shape shape = nac_shape_make(4, (const int[]){xs.dims[0], 1, 1, xs.dims[1]});
+    return nac_lower_emit(lowering, node, &x, 1, &shape, NAC_CHANNELS_LAST, result);
+}
+
+nac_status nac_lower_LpPool(nac_lowering *lowering) {
+    int64_t ceil_mode;
+    NAC_TRY(nac_attribute_int(lowering, "ceil_mode", 0, &ceil_mode));
+    /* A mean over a window that hangs over the end has another divisor. */
+    if (ceil_mode != 0) return nac_lower_fail(lowering, NAC_UNSUPPORTED, "ceil_mode is not supported");
+    return lower_norm(lowering, sum_windows);
+}
+nac_status nac_lower_GlobalLpPool(nac_lowering *lowering) { return lower_norm(lowering, sum_pixels); }

@@ -46,14 +46,21 @@ static nac_status join(nac_lowering *lowering, const int *inputs, int count, int
     return nac_lower_emit(lowering, node, inputs, count, &shape, first.layout, result);
 }
 
+/* How many stretches without a gap the positions are. */
+static int count_stretches(const int *positions, int count) {
+    int stretches = 1;
+    for (int i = 1; i < count; ++i) stretches += positions[i] != positions[i - 1] + 1;
+    return stretches;
+}
+
 nac_status nac_lower_pick(nac_lowering *lowering, int x, int axis, const int *positions, int count, int *result) {
-    enum { MAX_STRETCHES = 300 };
-    int stretches[MAX_STRETCHES] = {x}, found = 0;
+    enum { FEW = 2 }; /* a shift, which costs one pass over memory as slices; of more, the gradient would pad and add as often */
+    int stretches[FEW] = {x}, found = 0;
+    if (lowering->graph->values[x].constant || count_stretches(positions, count) > FEW)
+        return nac_lower_gather(lowering, x, axis, positions, count, result);
     for (int first = 0, next; first < count; first = next) {
         next = first + 1;
         while (next < count && positions[next] == positions[next - 1] + 1) ++next;
-        if (found == MAX_STRETCHES)
-            return nac_lower_fail(lowering, NAC_UNSUPPORTED, "more than %d scattered positions along an axis", (int)MAX_STRETCHES);
         NAC_TRY(nac_lower_stretch(lowering, x, axis, positions[first], next - first, &stretches[found++]));
     }
     if (found > 1) return join(lowering, stretches, found, axis, result);
@@ -216,87 +223,5 @@ nac_status nac_lower_Slice(nac_lowering *lowering) {
     else NAC_TRY(nac_lower_emit(lowering, node, &x, 1, &shape, v.layout, &y));
     for (int axis = 0; axis < shape.rank; ++axis)
         if (turned[axis]) NAC_TRY(turn_round(lowering, axis, &y));
-    return nac_lower_bind(lowering, 0, y);
-}
-
-/* ---- Gather ------------------------------------------------------------------------------------ */
-
-/* Index i of a constant, counted from the front. */
-static nac_status index_at(nac_lowering *lowering, int indices, size_t i, int size, int *index) {
-    const int64_t given = ((const int64_t *)lowering->graph->values[indices].data)[i];
-    if (given < -size || given >= size)
-        return nac_lower_fail(lowering, NAC_MALFORMED, "index %lld is outside of size %d", (long long)given, size);
-    *index = (int)(given < 0 ? given + size : given);
-    return NAC_OK;
-}
-
-/* data.shape[:axis] + indices.shape + data.shape[axis+1:] */
-static nac_status gathered_shape(nac_lowering *lowering, const nac_shape *data, const nac_shape *indices, int axis, nac_shape *shape) {
-    shape->rank = data->rank - 1 + indices->rank;
-    if (shape->rank > NAC_MAX_RANK)
-        return nac_lower_fail(lowering, NAC_UNSUPPORTED, "the result has rank %d; at most %d is supported", shape->rank, NAC_MAX_RANK);
-    int d = 0;
-    for (int i = 0; i < axis; ++i) shape->dims[d++] = data->dims[i];
-    for (int i = 0; i < indices->rank; ++i) shape->dims[d++] = indices->dims[i];
-    for (int i = axis + 1; i < data->rank; ++i) shape->dims[d++] = data->dims[i];
-    return NAC_OK;
-}
-
-static nac_status gather_constant(nac_lowering *lowering, int data, int indices, int axis, int *result) {
-    nac_graph *graph = lowering->graph;
-    NAC_TRY(nac_as_row_major(lowering, data, &data));
-    const nac_shape from = graph->values[data].shape, index_shape = graph->values[indices].shape;
-    nac_shape shape;
-    NAC_TRY(gathered_shape(lowering, &from, &index_shape, axis, &shape));
-    NAC_TRY(nac_graph_add_constant(graph, NULL, graph->values[data].type, &shape, NAC_ROW_MAJOR, result, lowering->error));
-    size_t outer = 1, inner = nac_type_size(graph->values[data].type);
-    for (int i = 0; i < axis; ++i) outer *= (size_t)from.dims[i];
-    for (int i = axis + 1; i < from.rank; ++i) inner *= (size_t)from.dims[i];
-    const size_t count = nac_elements(&index_shape), size = (size_t)from.dims[axis];
-    const unsigned char *source = graph->values[data].data;
-    unsigned char *target = graph->values[*result].data;
-    for (size_t o = 0; o < outer; ++o)
-        for (size_t i = 0; i < count; ++i) {
-            int index;
-            NAC_TRY(index_at(lowering, indices, i, from.dims[axis], &index));
-            memcpy(target, source + (o * size + (size_t)index) * inner, inner);
-            target += inner;
-        }
-    return NAC_OK;
-}
-
-static nac_status gather_list(nac_lowering *lowering, int data, int indices, int axis, int *result) {
-    const int count = (int)nac_elements(&lowering->graph->values[indices].shape), size = lowering->graph->values[data].shape.dims[axis];
-    int *positions = nac_alloc_array((size_t)count, sizeof *positions);
-    if (!positions) return nac_out_of_memory(lowering->error, "a list of indices");
-    nac_status status = NAC_OK;
-    for (int i = 0; i < count && status == NAC_OK; ++i) status = index_at(lowering, indices, (size_t)i, size, &positions[i]);
-    if (status == NAC_OK) status = nac_lower_pick(lowering, data, axis, positions, count, result);
-    nac_free(positions);
-    return status;
-}
-
-nac_status nac_lower_Gather(nac_lowering *lowering) {
-    int data, indices, axis, y;
-    int64_t given;
-    NAC_TRY(nac_lower_input(lowering, 0, &data));
-    NAC_TRY(nac_lower_input(lowering, 1, &indices));
-    const nac_value v = lowering->graph->values[data], index = lowering->graph->values[indices];
-    if (!index.constant) return nac_lower_fail(lowering, NAC_UNSUPPORTED, "the indices are computed from the image; they must be constant");
-    if (index.type != NAC_I64) return nac_lower_fail(lowering, NAC_MALFORMED, "the indices are not integers");
-    NAC_TRY(nac_attribute_int(lowering, "axis", 0, &given));
-    NAC_TRY(nac_lower_axis(lowering, given, v.shape.rank, &axis));
-    if (v.constant) {
-        NAC_TRY(gather_constant(lowering, data, indices, axis, &y));
-        return nac_lower_bind(lowering, 0, y);
-    }
-    const nac_shape from = nac_logical_shape(&v);
-    nac_shape shape;
-    NAC_TRY(gathered_shape(lowering, &from, &index.shape, axis, &shape));
-    NAC_TRY(gather_list(lowering, data, indices, nac_physical_axis(v.layout, axis), &y));
-    if (index.shape.rank != 1) {
-        NAC_TRY(nac_as_row_major(lowering, y, &y));
-        NAC_TRY(nac_lower_reshape(lowering, y, &shape, &y));
-    }
     return nac_lower_bind(lowering, 0, y);
 }

@@ -55,6 +55,12 @@ void nac_run_UNARY(const nac_graph *graph, const nac_node *node) {
             LOOP(x * x);
         }
         LOOP(pow((double)x, (double)a));
+    case NAC_UNARY_SIN: LOOP(sin((double)x));
+    case NAC_UNARY_COS: LOOP(cos((double)x));
+    case NAC_UNARY_SIGN: LOOP(x > 0 ? 1.0f : x < 0 ? -1.0f : x);
+    case NAC_UNARY_FLOOR: LOOP(floorf(x));
+    case NAC_UNARY_CEIL: LOOP(ceilf(x));
+    case NAC_UNARY_ROUND: LOOP(rintf(x));
     case NAC_UNARY_SOFTPLUS: LOOP(softplus((double)x));
     case NAC_UNARY_SWISH: LOOP((double)x * sigmoid((double)x));
     case NAC_UNARY_GELU: LOOP((double)a * (double)x * (1 + erf((double)x * SQRT_HALF)));
@@ -124,6 +130,12 @@ void nac_run_UNARY_GRAD(const nac_graph *graph, const nac_node *node) {
             LOOP(0 * x);
         }
         LOOP_DOUBLE((double)a * pow(x, (double)a - 1));
+    case NAC_UNARY_SIN: LOOP_DOUBLE(cos(x));
+    case NAC_UNARY_COS: LOOP_DOUBLE(-sin(x));
+    case NAC_UNARY_SIGN:
+    case NAC_UNARY_FLOOR:
+    case NAC_UNARY_CEIL:
+    case NAC_UNARY_ROUND: LOOP(0 * x); /* steps, which no gradient passes */
     case NAC_UNARY_SOFTPLUS: LOOP_DOUBLE(sigmoid(x));
     case NAC_UNARY_SWISH: LOOP_DOUBLE(swish_slope(x));
     case NAC_UNARY_GELU: LOOP_DOUBLE((double)a * gelu_slope(x));
@@ -142,9 +154,17 @@ void nac_run_CLAMP_GRAD(const nac_graph *graph, const nac_node *node) {
     for (int i = 0; i < count; ++i) dx[i] = y[i] > min && y[i] < max ? dy[i] : 0.0f;
 }
 
+static bool is_step(nac_unary kind) {
+    return kind == NAC_UNARY_SIGN || kind == NAC_UNARY_FLOOR || kind == NAC_UNARY_CEIL || kind == NAC_UNARY_ROUND;
+}
+
 NAC_GRADIENT(UNARY) {
     (void)slot;
     const nac_node forward = graph->nodes[node];
+    if (is_step(forward.u.unary.kind)) {
+        *dx = NAC_NONE;
+        return NAC_OK;
+    }
     const nac_shape shape = graph->values[forward.output].shape;
     const nac_layout layout = graph->values[forward.output].layout;
     if (forward.u.unary.kind == NAC_UNARY_NEG) {
@@ -191,6 +211,13 @@ nac_status nac_lower_Exp(nac_lowering *lowering) { return lower(lowering, NAC_UN
 nac_status nac_lower_Log(nac_lowering *lowering) { return lower(lowering, NAC_UNARY_LOG, 0, 0); }
 nac_status nac_lower_Sqrt(nac_lowering *lowering) { return lower(lowering, NAC_UNARY_SQRT, 0, 0); }
 nac_status nac_lower_Abs(nac_lowering *lowering) { return lower(lowering, NAC_UNARY_ABS, 0, 0); }
+nac_status nac_lower_Sin(nac_lowering *lowering) { return lower(lowering, NAC_UNARY_SIN, 0, 0); }
+nac_status nac_lower_Cos(nac_lowering *lowering) { return lower(lowering, NAC_UNARY_COS, 0, 0); }
+nac_status nac_lower_Sign(nac_lowering *lowering) { return lower(lowering, NAC_UNARY_SIGN, 0, 0); }
+nac_status nac_lower_Floor(nac_lowering *lowering) { return lower(lowering, NAC_UNARY_FLOOR, 0, 0); }
+nac_status nac_lower_Ceil(nac_lowering *lowering) { return lower(lowering, NAC_UNARY_CEIL, 0, 0); }
+nac_status nac_lower_Round(nac_lowering *lowering) { return lower(lowering, NAC_UNARY_ROUND, 0, 0); }
+
 /* Integers count from the end of something. */
 nac_status nac_lower_Neg(nac_lowering *lowering) {
     int x, zero, y;
@@ -263,10 +290,8 @@ nac_status nac_lower_Swish(nac_lowering *lowering) {
 /* x / (1 + |x|) */
 nac_status nac_lower_Softsign(nac_lowering *lowering) {
     int x, one, size, y;
-    const nac_shape scalar = {.rank = 0};
     NAC_TRY(nac_lower_float(lowering, 0, &x));
-    NAC_TRY(nac_graph_add_constant(lowering->graph, NULL, NAC_F32, &scalar, NAC_ROW_MAJOR, &one, lowering->error));
-    *nac_data(lowering->graph, one) = 1;
+    NAC_TRY(nac_lower_number(lowering, 1, &one));
     NAC_TRY(nac_lower_unary(lowering, NAC_UNARY_ABS, 0, 0, x, &size));
     NAC_TRY(nac_lower_combine(lowering, NAC_BINARY_ADD, size, one, &size));
     NAC_TRY(nac_lower_combine(lowering, NAC_BINARY_DIV, x, size, &y));
@@ -314,6 +339,19 @@ nac_status nac_lower_Pow(nac_lowering *lowering) {
     NAC_TRY(nac_lower_input(lowering, 1, &exponent));
     NAC_TRY(nac_lower_scalar(lowering, exponent, "the exponent", &a));
     return lower(lowering, NAC_UNARY_POW, a, 0);
+}
+
+/* x above alpha, and 0 elsewhere. */
+nac_status nac_lower_ThresholdedRelu(nac_lowering *lowering) {
+    float alpha;
+    int x, threshold, above, zero, y;
+    NAC_TRY(nac_lower_float(lowering, 0, &x));
+    NAC_TRY(nac_attribute_float(lowering, "alpha", 1, &alpha));
+    NAC_TRY(nac_lower_number(lowering, alpha, &threshold));
+    NAC_TRY(nac_lower_number(lowering, 0, &zero));
+    NAC_TRY(nac_lower_combine(lowering, NAC_BINARY_GREATER, x, threshold, &above));
+    NAC_TRY(nac_lower_choose(lowering, above, x, zero, &y));
+    return nac_lower_bind(lowering, 0, y);
 }
 
 /* max(x, 0) + slope * min(x, 0), but for one slope, which is LeakyRelu. At exactly 0 the slope is 0. */

@@ -29,4 +29,8 @@ nac_status nac_lower_bind_image(nac_lowering *lowering, int y, int axes);
  * end, but must start inside the input or the padding in front of it. */
 nac_status nac_lower_window(nac_lowering *lowering, int axes, const int *size, const int *kernel, bool ceil_mode, nac_window *window, int *out);
 
+/* The same of a transposed convolution, with output_padding and output_shape: out[2] receives the sizes that a convolution with this window
+ * would read to make size[2]. */
+nac_status nac_lower_transposed_window(nac_lowering *lowering, int axes, const int *size, const int *kernel, nac_window *window, int *out);
+
 #endif
