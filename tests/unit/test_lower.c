@@ -122,6 +122,8 @@ static void test_memory_order(void) {
     ENSURE(has_shape(features, 4, 2, 6, 6, 4) && features->layout == NAC_CHANNELS_LAST && strcmp(features->name, "features") == 0);
     ENSURE(has_shape(value_of("pooled"), 4, 2, 1, 1, 4));
     ENSURE(count_ops(NAC_OP_TRANSPOSE) == 0); /* the weights were turned when they were read */
+    const nac_value *w = value_of("w");
+    ENSURE(has_shape(w, 4, 4, 3, 3, 3) && w->layout == NAC_CHANNELS_LAST && w == &graph.values[graph.nodes[0].inputs[1]]);
     ENSURE_OK(lower("gray", 1, 0, 0), &error);
     ENSURE(has_shape(value_of("x"), 4, 1, 8, 8, 1));
     ENSURE_OK(lower("all_free", 1, 8, 10), &error);

@@ -210,6 +210,30 @@ static void test_numbers(void) {
     golden_close(&file);
 }
 
+/* [2,3,2,2] as [2,2,2,3], of a type that is copied and of one that is decoded. */
+static void test_filters(void) {
+    float raw[25], numbers[24];
+    uint16_t raw16[24];
+    for (int i = 0; i < 24; ++i) raw16[i] = (uint16_t)(0x3c00 + i); /* 1 + i / 1024 */
+    uint8_t *unaligned = (uint8_t *)raw + 1;
+    for (int i = 0; i < 24; ++i) memcpy(unaligned + 4 * i, &(float){1 + (float)i / 1024}, 4);
+    const nac_onnx_tensor tensors[] = {{.name = "w", .data_type = 1, .rank = 4, .dims = {2, 3, 2, 2}, .count = 24, .raw = unaligned},
+                                       {.name = "w", .data_type = 10, .rank = 4, .dims = {2, 3, 2, 2}, .count = 24, .raw = (const uint8_t *)raw16}};
+    for (int t = 0; t < 2; ++t) {
+        ENSURE(nac_onnx_tensor_is_filters(&tensors[t]));
+        ENSURE_OK(nac_onnx_tensor_filters(&tensors[t], numbers, &error), &error);
+        for (int o = 0; o < 2; ++o)
+            for (int i = 0; i < 3; ++i)
+                for (int k = 0; k < 4; ++k) ENSURE(numbers[(o * 4 + k) * 3 + i] == 1 + (float)((o * 3 + i) * 4 + k) / 1024);
+    }
+    nac_onnx_tensor other = tensors[0];
+    other.raw = NULL; /* in a typed field */
+    ENSURE(!nac_onnx_tensor_is_filters(&other));
+    other = tensors[0];
+    other.rank = 3;
+    ENSURE(!nac_onnx_tensor_is_filters(&other));
+}
+
 /* ---- Hostile bytes ----------------------------------------------------------------------------- */
 
 static const char *const sound[] = {"sound", "unsorted", "initializer_as_input", "numbers", "nhwc", "softmax_image", "view", "side_output"};
@@ -278,6 +302,7 @@ int main(void) {
     RUN(test_model);
     RUN(test_order);
     RUN(test_numbers);
+    RUN(test_filters);
     RUN(test_truncated);
     RUN(test_damaged);
     RUN(test_too_many_nodes);

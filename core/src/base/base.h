@@ -10,6 +10,15 @@
 #define NAC_PRINTF(text, first)
 #endif
 
+/* A loop over the millions of numbers of a model, which runs once, when a session is made, is a function of its own that is called for a stretch
+ * of them at a time: engines compile WebAssembly quickly at first and well later, and go over to the better code between two calls. */
+enum { NAC_STRETCH = 1 << 14 };
+#if defined(__GNUC__)
+#define NAC_NOT_INLINED __attribute__((noinline))
+#else
+#define NAC_NOT_INLINED
+#endif
+
 #define NAC_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* Fills error (may be NULL) and returns status, so that a caller can `return nac_fail(...)`. */

@@ -58,6 +58,18 @@ static bool scale_clamp(const nac_graph *graph, const nac_node *producer, const 
     return *min <= *max;
 }
 
+NAC_NOT_INLINED static void multiply_row(float *row, size_t count, float factor) {
+    for (size_t i = 0; i < count; ++i) row[i] *= factor;
+}
+
+/* w's rows, or its columns, times scale[C]. */
+static void scale_channels(float *w, size_t count, const float *scale, size_t C, bool rows) {
+    const size_t others = count / C;
+    for (size_t c = 0; c < C && rows; ++c) multiply_row(w + c * others, others, scale[c]);
+    for (size_t o = 0; o < others && !rows; ++o)
+        for (size_t c = 0; c < C; ++c) w[o * C + c] *= scale[c];
+}
+
 /* y = (x w + b) * scale + shift = x (w * scale) + (b * scale + shift), for the channel that each row of w makes.
  * Rounding w * scale to float32 moves a weight by at most 2^-24 of itself. */
 static nac_status fold_affine(fusion *f, int affine, nac_error *error) {
@@ -84,9 +96,7 @@ static nac_status fold_affine(fusion *f, int affine, nac_error *error) {
     /* Output channels are w's first dimension in a convolution, its only one in an affine node or a layer norm, and in a matrix
      * product its last or, transposed, its first. */
     const bool rows = producer->op != NAC_OP_MATMUL || producer->u.matmul.transpose_b;
-    const size_t row = nac_elements(&weight_shape) / C;
-    float *w = f->graph->values[weight].data;
-    for (size_t i = 0; i < row * C; ++i) w[i] *= scale[rows ? i / row : i % C];
+    scale_channels(f->graph->values[weight].data, nac_elements(&weight_shape), scale, C, rows);
 
     const nac_shape bias_shape = nac_shape_make(1, (const int[]){(int)C});
     NAC_TRY(nac_graph_add_constant(f->graph, NULL, NAC_F32, &bias_shape, NAC_ROW_MAJOR, &bias, error));

@@ -83,20 +83,28 @@ nac_status nac_graph_add_value(nac_graph *graph, const char *name, nac_type type
     return NAC_OK;
 }
 
-nac_status nac_graph_add_constant(nac_graph *graph, const char *name, nac_type type, const nac_shape *shape, nac_layout layout,
+nac_status nac_graph_add_unfilled(nac_graph *graph, const char *name, nac_type type, const nac_shape *shape, nac_layout layout,
                                   int *value, nac_error *error) {
     int added;
     NAC_TRY(nac_graph_add_value(graph, name, type, shape, layout, &added, error));
-    const size_t bytes = nac_elements(shape) * nac_type_size(type);
+    const size_t bytes = nac_elements(&graph->values[added].shape) * nac_type_size(type);
     graph->constant_bytes += bytes;
     if (graph->constant_bytes > NAC_MAX_SESSION_BYTES)
         return nac_fail(error, NAC_LIMIT_EXCEEDED, "the network's weights and constants need more than %.1f MB", (double)NAC_MAX_SESSION_BYTES / 1e6);
     /* The slack lets vector kernels read past the end of a constant, as they do past the end of any tensor. */
-    void *data = nac_alloc_array(bytes + NAC_DATA_SLACK, 1);
+    char *data = nac_alloc(bytes + NAC_DATA_SLACK);
     if (!data) return nac_out_of_memory(error, name ? name : "a constant");
+    memset(data + bytes, 0, NAC_DATA_SLACK);
     graph->values[added].data = data;
     graph->values[added].constant = true;
     *value = added;
+    return NAC_OK;
+}
+
+nac_status nac_graph_add_constant(nac_graph *graph, const char *name, nac_type type, const nac_shape *shape, nac_layout layout,
+                                  int *value, nac_error *error) {
+    NAC_TRY(nac_graph_add_unfilled(graph, name, type, shape, layout, value, error));
+    memset(graph->values[*value].data, 0, nac_elements(&graph->values[*value].shape) * nac_type_size(type));
     return NAC_OK;
 }
 
@@ -144,7 +152,7 @@ nac_status nac_graph_emit(nac_graph *graph, nac_node node, const int *inputs, in
                           const nac_shape *shape, nac_layout layout, int *output, nac_error *error) {
     if (all_constant(graph, inputs, input_count)) {
         int folded;
-        NAC_TRY(nac_graph_add_constant(graph, output_name, NAC_F32, shape, layout, &folded, error));
+        NAC_TRY(nac_graph_add_unfilled(graph, output_name, NAC_F32, shape, layout, &folded, error));
         NAC_TRY(fold(graph, node, inputs, input_count, folded, error));
         *output = folded;
         return NAC_OK;

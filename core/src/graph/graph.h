@@ -105,6 +105,10 @@ nac_status nac_graph_add_value(nac_graph *graph, const char *name, nac_type type
 nac_status nac_graph_add_constant(nac_graph *graph, const char *name, nac_type type, const nac_shape *shape, nac_layout layout,
                                   int *value, nac_error *error);
 
+/* The same, but of whatever was in that memory, for a caller who fills all of it: weights are too many to be written twice. */
+nac_status nac_graph_add_unfilled(nac_graph *graph, const char *name, nac_type type, const nac_shape *shape, nac_layout layout,
+                                  int *value, nac_error *error);
+
 /* A node under construction: zeroed attributes, no clamp. `name` is borrowed until nac_graph_emit. */
 nac_node nac_node_make(nac_op op, const char *name);
 

@@ -103,13 +103,25 @@ static int count_forward(const nac_graph *graph) {
     return n;
 }
 
-/* One NaN or infinity makes every later number a lie, so it is looked for in what a score is made of. The sum of x - x is 0
- * for finite numbers and NaN otherwise, and vectorises, where isfinite would not. */
+/* One NaN or infinity makes every later number a lie, so it is looked for in what a score is made of: an exponent of ones. Integers have no
+ * order of summation that a compiler had to keep, so this becomes vectors. */
+NAC_NOT_INLINED static bool stretch_finite(const float *x, size_t count) {
+    const uint32_t EXPONENT = 0x7f800000;
+    uint32_t found = 0;
+    for (size_t i = 0; i < count; ++i) {
+        uint32_t bits;
+        memcpy(&bits, &x[i], sizeof bits);
+        found |= (bits & EXPONENT) == EXPONENT;
+    }
+    return !found;
+}
+
 static bool all_finite(const nac_value *value) {
     const float *x = value->data;
-    float zero = 0.0f;
-    for (size_t i = 0, n = nac_elements(&value->shape); i < n; ++i) zero += x[i] - x[i];
-    return zero == 0.0f;
+    const size_t count = nac_elements(&value->shape);
+    for (size_t i = 0; i < count; i += NAC_STRETCH)
+        if (!stretch_finite(x + i, count - i < NAC_STRETCH ? count - i : NAC_STRETCH)) return false;
+    return true;
 }
 
 /* A product with a weight that is not finite is NaN, which a clamp behind it may turn into an ordinary number. Other constants may

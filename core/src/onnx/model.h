@@ -22,6 +22,9 @@ typedef struct nac_onnx_tensor {
 /* Copies the tensor's numbers, converted, to numbers[count]. NAC_UNSUPPORTED for a type that is not a number. */
 nac_status nac_onnx_tensor_floats(const nac_onnx_tensor *tensor, float *numbers, nac_error *error);
 nac_status nac_onnx_tensor_ints(const nac_onnx_tensor *tensor, int64_t *numbers, nac_error *error);
+/* The floats of [O,I,H,W] as [O,H,W,I], of a tensor that is_filters: a convolution's weights, read once instead of copied and then exchanged. */
+bool nac_onnx_tensor_is_filters(const nac_onnx_tensor *tensor);
+nac_status nac_onnx_tensor_filters(const nac_onnx_tensor *tensor, float *numbers, nac_error *error);
 bool nac_onnx_tensor_is_number(const nac_onnx_tensor *tensor); /* not text, not complex, not unknown */
 bool nac_onnx_tensor_is_float(const nac_onnx_tensor *tensor); /* float, float16, bfloat16, double */
 

@@ -128,7 +128,7 @@ nac_status nac_lower_Constant(nac_lowering *lowering) {
             nac_lower_bind_empty(lowering, 0);
             return NAC_OK;
         }
-        NAC_TRY(nac_lower_tensor(lowering, &found->tensor, NULL, &value));
+        NAC_TRY(nac_lower_tensor(lowering, &found->tensor, NULL, NAC_ROW_MAJOR, &value));
     } else if ((found = find_attribute(node, "value_float", NAC_ATTRIBUTE_FLOAT))) {
         NAC_TRY(add(lowering, NAC_F32, &scalar, &value));
         *(float *)lowering->graph->values[value].data = found->f;

@@ -87,7 +87,7 @@ nac_status nac_lower_ints(nac_lowering *lowering, int value, const char *what, i
     return NAC_OK;
 }
 
-nac_status nac_lower_tensor(nac_lowering *lowering, const nac_onnx_tensor *tensor, const char *name, int *value) {
+nac_status nac_lower_tensor(nac_lowering *lowering, const nac_onnx_tensor *tensor, const char *name, nac_layout layout, int *value) {
     nac_graph *graph = lowering->graph;
     if (tensor->count == 0) return nac_lower_fail(lowering, NAC_UNSUPPORTED, "tensor '%.100s' has no elements", name);
     nac_shape shape = {.rank = tensor->rank};
@@ -103,9 +103,15 @@ nac_status nac_lower_tensor(nac_lowering *lowering, const nac_onnx_tensor *tenso
     /* The size of a type that is not read was never compared with the file's. */
     if (!nac_onnx_tensor_is_number(tensor))
         return nac_lower_fail(lowering, NAC_UNSUPPORTED, "tensor '%.100s' has data type %d, which is not supported", name, tensor->data_type);
-    NAC_TRY(nac_graph_add_constant(graph, name, floating ? NAC_F32 : NAC_I64, &shape, NAC_ROW_MAJOR, &added, lowering->error));
+    const bool filters = layout == NAC_CHANNELS_LAST && nac_onnx_tensor_is_filters(tensor);
+    const int *d = shape.dims;
+    if (filters) shape = nac_shape_make(4, (const int[]){d[0], d[2], d[3], d[1]});
+    NAC_TRY(nac_graph_add_unfilled(graph, name, floating ? NAC_F32 : NAC_I64, &shape, filters ? NAC_CHANNELS_LAST : NAC_ROW_MAJOR, &added,
+                                   lowering->error));
     void *data = graph->values[added].data;
-    NAC_TRY(floating ? nac_onnx_tensor_floats(tensor, data, lowering->error) : nac_onnx_tensor_ints(tensor, data, lowering->error));
+    NAC_TRY(filters    ? nac_onnx_tensor_filters(tensor, data, lowering->error)
+            : floating ? nac_onnx_tensor_floats(tensor, data, lowering->error)
+                       : nac_onnx_tensor_ints(tensor, data, lowering->error));
     *value = added;
     return NAC_OK;
 }

@@ -157,6 +157,16 @@ static nac_status bind_image(walk *w, int batch, int height, int width) {
 
 /* ---- Nodes ------------------------------------------------------------------------------------- */
 
+/* Whether a tensor ends as a convolution's weights, perhaps through the Cast that stands behind float16. */
+static bool is_filters(const walk *w, int tensor) {
+    while (tensor != NAC_ONNX_ABSENT && w->last_readers[tensor] != NAC_NONE) {
+        const nac_onnx_node *reader = &w->lowering.model->nodes[w->last_readers[tensor]];
+        if (!is_op(reader, "Cast")) return is_op(reader, "Conv") && reader->input_count > 1 && reader->inputs[1] == tensor;
+        tensor = reader->outputs[0];
+    }
+    return false;
+}
+
 /* A weight becomes a constant of the graph when the first node reads it. */
 static nac_status bind_initializer(walk *w, int tensor) {
     const nac_onnx_tensor *initializer = w->lowering.model->initializers[tensor];
@@ -165,7 +175,8 @@ static nac_status bind_initializer(walk *w, int tensor) {
         w->lowering.bindings[tensor] = NAC_EMPTY;
         return NAC_OK;
     }
-    return nac_lower_tensor(&w->lowering, initializer, w->lowering.model->tensor_names[tensor], &w->lowering.bindings[tensor]);
+    const nac_layout layout = is_filters(w, tensor) ? NAC_CHANNELS_LAST : NAC_ROW_MAJOR;
+    return nac_lower_tensor(&w->lowering, initializer, w->lowering.model->tensor_names[tensor], layout, &w->lowering.bindings[tensor]);
 }
 
 /* Frees the constants that no node of the graph reads and no node of the model after `node` will: weights in the file's order and type, of which

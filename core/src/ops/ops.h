@@ -102,8 +102,9 @@ nac_status nac_lower_ints(nac_lowering *lowering, int value, const char *what, i
 nac_status nac_as_row_major(nac_lowering *lowering, int value, int *result);
 nac_status nac_as_channels_last(nac_lowering *lowering, int value, int *result);
 
-/* A constant with the numbers of an ONNX tensor: F32, or I64 for integers (but for bytes of more than one dim) and booleans. */
-nac_status nac_lower_tensor(nac_lowering *lowering, const nac_onnx_tensor *tensor, const char *name, int *value);
+/* A constant with the numbers of an ONNX tensor: F32, or I64 for integers (but for bytes of more than one dim) and booleans. Channels last where
+ * that is asked for and the tensor can be read so, else row-major. */
+nac_status nac_lower_tensor(nac_lowering *lowering, const nac_onnx_tensor *tensor, const char *name, nac_layout layout, int *value);
 
 /* nac_graph_emit under the name of the ONNX node. Integer constants are moved about (RESHAPE, GATHER and the like) at once. */
 nac_status nac_lower_emit(nac_lowering *lowering, nac_node node, const int *inputs, int input_count, const nac_shape *shape,

@@ -71,6 +71,14 @@ export class Heap {
     return address;
   }
 
+  /**
+   * Lets the memory grow once where it would in many steps: each costs the engine a system call, and often a collection of garbage.
+   * @param {number} bytes that are going to be allocated; where there are not so many, that will be said then
+   */
+  reserve(bytes) {
+    if (bytes < 2 ** 32) this.exports.free(this.exports.malloc(bytes));
+  }
+
   /** @param {Address} address */
   free(address) {
     this.exports.free(address);

@@ -68,6 +68,7 @@ export class Session extends Owned {
    *   whatever comes of the session, and its memory given back before the session takes most of its own
    */
   constructor(heap, model, { batch = 1, height = 0, width = 0, taps = [], backend = 'xnnpack', keepMaps = false, closeModel = false } = {}) {
+    heap.reserve(4 * model.info.parameters);
     const address = heap.borrow((lend) => {
       const names = lend.pointers(taps.map((tap) => lend.text(tap.name).address));
       const pools = lend.copy(Int32Array.from(taps, (tap) => POOLS.indexOf(tap.pool)));
