@@ -58,6 +58,31 @@ static inline int op_convolution(random_graph *g, int x) {
     return end_node(g, node, 4, ys, inputs, bound);
 }
 
+static inline int op_transposed_convolution(random_graph *g, int x) {
+    const random_tensor t = g->tensors[x];
+    random_window w;
+    if (t.rank != 4 || !choose_window(g, &t, 2, &w)) return NO_OP;
+    const int C = t.dims[1], groups = C % 2 == 0 && flip(g) ? 2 : 1, each = 1 + choose(g, 8);
+    int ys[4] = {g->N, each * groups}, behind[2];
+    for (int i = 0; i < 2; ++i) {
+        behind[i] = choose(g, w.strides[i]);
+        ys[2 + i] = (t.dims[2 + i] - 1) * w.strides[i] + (w.kernel[i] - 1) * w.dilations[i] + 1 + behind[i] - w.pads[i] - w.pads[i + 2];
+        if (ys[2 + i] < 1) return NO_OP;
+    }
+    const int ws[4] = {C, each, w.kernel[0], w.kernel[1]};
+    const double terms = (double)(C / groups * w.kernel[0] * w.kernel[1]), bound = 2 * terms * t.bound + 2;
+    if (!small(4, ws) || !small(4, ys) || !fits(g, bound)) return NO_OP;
+    int inputs[PARENTS] = {x, -1, -1};
+    inputs[1] = add_weight(g, 4, ws, 2.0f / (float)(1 + terms / 8), 0);
+    if (flip(g)) inputs[2] = add_weight(g, 1, &ys[1], 1, 0);
+    const size_t node = begin_node(g, "ConvTranspose", inputs[2] >= 0 ? 3 : 2, inputs);
+    put_window(g, &w);
+    put_attribute_ints(&g->onnx, "dilations", 2, w.dilations);
+    put_attribute_ints(&g->onnx, "output_padding", 2, behind);
+    put_attribute_int(&g->onnx, "group", groups);
+    return end_node(g, node, 4, ys, inputs, bound);
+}
+
 /* gamma (x - mean) / sqrt(var + eps) + beta; exact: var 1, eps 0. */
 static inline int op_batch_norm(random_graph *g, int x) {
     const random_tensor t = g->tensors[x];
@@ -133,8 +158,8 @@ static inline int op_gate(random_graph *g, int x) {
 /* ---- One number to one number -------------------------------------------------------------------- */
 
 static inline int op_unary(random_graph *g, int x) {
-    static const char *const names[] = {"Relu", "Abs", "Neg", "Identity", "LeakyRelu", "Elu", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh", "Erf", "Softplus"};
-    const int kind = choose(g, g->exact ? 4 : 12);
+    static const char *const names[] = {"Relu", "Abs", "Neg", "Identity", "LeakyRelu", "Elu", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh", "Erf", "Softplus", "Sin", "Cos", "Mish", "Softsign"};
+    const int kind = choose(g, g->exact ? 4 : 16);
     return add_like(g, names[kind], x, g->tensors[x].bound);
 }
 
@@ -308,6 +333,57 @@ static inline int op_gather(random_graph *g, int x) {
     return end_node(g, node, rank, ys, inputs, t.bound);
 }
 
+/* x at these positions of an axis, some of them twice and some not at all. */
+static inline int op_pick(random_graph *g, int x) {
+    const random_tensor t = g->tensors[x];
+    const int axis = 1 + choose(g, t.rank - 1), count = 1 + choose(g, 12);
+    int ys[4], positions[12];
+    memcpy(ys, t.dims, sizeof ys);
+    ys[axis] = count;
+    if (!small(t.rank, ys)) return NO_OP;
+    for (int i = 0; i < count; ++i) positions[i] = choose(g, 2 * t.dims[axis]) - t.dims[axis];
+    const int inputs[PARENTS] = {x, add_ints(g, count, positions), -1};
+    const size_t node = begin_node(g, "Gather", 2, inputs);
+    put_attribute_int(&g->onnx, "axis", axis);
+    return end_node(g, node, t.rank, ys, inputs, t.bound);
+}
+
+/* Each number along an axis from a place of its own, or twice x into such places of x. */
+static inline int op_elements(random_graph *g, int x) {
+    static int64_t places[MAX_ELEMENTS];
+    const random_tensor t = g->tensors[x];
+    const int axis = 1 + choose(g, t.rank - 1), where = add_tensor(g, t.rank, t.dims, NULL, 0);
+    const size_t count = count_of(t.rank, t.dims);
+    if (!fits(g, 2 * t.bound)) return NO_OP;
+    for (size_t i = 0; i < count; ++i) places[i] = (int64_t)(random_bits(g) % (uint32_t)t.dims[axis]);
+    put_initializer(&g->onnx, where, 7, t.rank, t.dims, places, count * sizeof *places);
+    int inputs[PARENTS] = {x, where, -1};
+    const bool puts = flip(g);
+    if (puts) inputs[2] = add_node(g, "Add", 2, (const int[]){x, x}, t.rank, t.dims, 2 * t.bound);
+    const size_t node = begin_node(g, puts ? "ScatterElements" : "GatherElements", puts ? 3 : 2, inputs);
+    put_attribute_int(&g->onnx, "axis", axis);
+    return end_node(g, node, t.rank, t.dims, inputs, 2 * t.bound);
+}
+
+/* x where it is above a number of its row, and a constant elsewhere. What is compared is not tapped: no gradient runs through it. */
+static inline int op_choose(random_graph *g, int x) {
+    static const char *const names[] = {"Greater", "Less", "GreaterOrEqual", "LessOrEqual"};
+    const random_tensor t = g->tensors[x];
+    const int row = t.dims[t.rank - 1], threshold = add_weight(g, 1, &row, 0.5f, 0), other = add_weight(g, 1, &row, 1, 0);
+    const size_t comparison = begin_node(g, names[choose(g, 4)], 2, (const int[]){x, threshold});
+    const int truth = end_node(g, comparison, t.rank, t.dims, NULL, 1);
+    const size_t node = begin_node(g, "Where", 3, (const int[]){truth, x, other});
+    return end_node(g, node, t.rank, t.dims, (const int[PARENTS]){x, other, -1}, t.bound + 2);
+}
+
+static inline int op_triangle(random_graph *g, int x) {
+    const random_tensor t = g->tensors[x];
+    if (t.rank < 3) return NO_OP; /* rows of the batch would be images */
+    const size_t node = begin_node(g, "Trilu", 1, &x);
+    put_attribute_int(&g->onnx, "upper", choose(g, 2));
+    return end_node(g, node, t.rank, t.dims, (const int[PARENTS]){x, -1, -1}, t.bound);
+}
+
 static inline int op_tile(random_graph *g, int x) {
     const random_tensor t = g->tensors[x];
     int repeats[4] = {1, 1, 1, 1}, ys[4];
@@ -395,7 +471,7 @@ static inline void add_step(random_graph *g, int x) {
         op_unary,    op_convolution, op_convolution, op_convolution, op_batch_norm, op_batch_norm, op_pool,    op_global_pool, op_instance_norm,
         op_pad,      op_gate,        op_clip,        op_positive,    op_prelu,      op_with_constant, op_with_other, op_with_other, op_concat,
         op_slice,    op_split,       op_transpose,   op_reshape,     op_gather,     op_tile,       op_reduce,  op_softmax,     op_layer_norm,
-        op_matmul,   op_matmul,      op_attention,
+        op_matmul,   op_matmul,      op_attention,   op_transposed_convolution, op_pick, op_elements, op_choose,  op_triangle,
     };
     (void)ops[choose(g, (int)(sizeof ops / sizeof *ops))](g, x);
 }
