@@ -193,6 +193,32 @@ class Pyramid(nn.Module):
         return self.fc(nn.functional.adaptive_avg_pool1d(x.transpose(1, 2), 1).flatten(1))
 
 
+class HalvingAttention(nn.Module):
+    """LeViT's: the queries are of every second pixel, and nothing is added: what its heads make is all that there is for a moment."""
+
+    def __init__(self, channels, heads):
+        super().__init__()
+        self.heads, self.keys, self.values, self.queries, self.project = heads, *(nn.Linear(channels, channels) for _ in range(4))
+
+    def forward(self, x):
+        N, T, C = x.shape
+        side = int(T**0.5)
+        split = lambda y: y.reshape(N, -1, self.heads, C // self.heads).transpose(1, 2)
+        queries = split(self.queries(x.view(N, side, side, C)[:, ::2, ::2].reshape(N, -1, C)))
+        y = (queries @ split(self.keys(x)).transpose(2, 3)).softmax(3) @ split(self.values(x))
+        return self.project(nn.functional.hardswish(y.transpose(1, 2).reshape(N, -1, C)))
+
+
+class Halved(nn.Module):
+    def __init__(self):
+        super().__init__()
+        mlp = lambda: Sum(nn.Linear(12, 24), nn.Hardswish(), nn.Linear(24, 12))
+        self.stem, self.stages, self.fc = nn.Conv2d(3, 12, 8, 8), nn.Sequential(mlp(), mlp(), HalvingAttention(12, 3), mlp(), mlp()), nn.Linear(12, CLASSES)
+
+    def forward(self, x):
+        return self.fc(self.stages(self.stem(x).flatten(2).transpose(1, 2)).mean(1))
+
+
 class NormalizerFree(nn.Module):
     """NFNet's: activated before it branches, without a norm; where it halves, the shortcut reads the activation, too."""
 
@@ -246,6 +272,7 @@ NETWORKS = {
     "convmixer": (make_convmixer, True),
     "blurred": (Blurred, True),
     "pyramid": (Pyramid, True),
+    "halved": (Halved, True),
     "prototypes": (Prototypes, True),
     "ensemble": (Ensemble, True),
     "mnasnet": (make_mnasnet, True),

@@ -62,6 +62,8 @@ static const struct {
     {"networks/xcit", {"norm=cls", "class_blocks.1.norm2", "class_blocks.0.norm2", "blocks.1.norm2"}},
     /* Not the tokens that are chosen from a stage's. */
     {"taps/pyramid", {"/GlobalAveragePool_output_0=none", "/Add_output_0"}},
+    /* Heads are no rows of an image: what they make is no stage. */
+    {"taps/halved", {"/ReduceMean_output_0", "/stages/stages.3/Add_output_0", "/stages/stages.1/Add_output_0", "/stages/stages.0/Add_output_0"}},
     {"networks/swin", {"avgpool", "features.1=nhwc"}},
     {"networks/swinv2", {"avgpool", "features.1=nhwc"}},
     {"networks/convnext", {"/network/classifier/classifier.0/Add_1_output_0=nhwc", "features.3", "features.1"}},

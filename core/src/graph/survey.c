@@ -48,6 +48,11 @@ static bool has_batch(const nac_survey *s, int value) {
     return shape->rank > 0 && (shape->dims[0] == s->graph->values[s->graph->input].shape.dims[0] || behind);
 }
 
+/* What attention's heads make of their values, before it is put together: the first axis behind the batch is no side of an image. */
+static bool is_of_heads(const nac_graph *graph, const nac_node *node) {
+    return node->op == NAC_OP_MATMUL && graph->values[node->output].shape.rank == 4 && !graph->values[node->inputs[1]].constant;
+}
+
 /* Values that every path from input to logits runs through. A value is a cut when, once it is computed, nothing computed before it is
  * read again: the number of open values (computed, with readers to come) is then one. Depends on the order of nodes, and any
  * order that can be run is good enough: exporters write a block's branches side by side before the tensor that joins them. */
@@ -74,7 +79,8 @@ static nac_status find_cuts(nac_survey *s, nac_error *error) {
             if (--readers[input] == 0) --open;
         }
         ++open;
-        if (open == 1 && node->output != graph->logits && has_batch(s, node->output) && says_something_new(graph, node)) s->cuts[s->cut_count++] = node->output;
+        if (open != 1 || node->output == graph->logits || is_of_heads(graph, node)) continue;
+        if (has_batch(s, node->output) && says_something_new(graph, node)) s->cuts[s->cut_count++] = node->output;
     }
     nac_free(needed);
     nac_free(readers);
