@@ -208,15 +208,15 @@ announced.attribute.add(name="value", type=onnx.AttributeProto.TENSOR)
 save("hollow_attribute", model([announced, CONV, *TAIL]))
 save("too_many_attributes", model([node("Relu", ["x"], ["logits"], **{f"a{i}": i for i in range(65)})]))
 
-# A condition that the file states. And one that is still needed when its If is done: a node of the branch reads the If's result and a tensor of a
-# megabyte, behind which constants that nobody reads any more are given up.
-HALVED = branch("y", node("Mul", ["pooled", "half"], ["y"]), initializers=constants(half=np.float32(0.5)))
-save("branch_by_initializer", model([CONV, TAIL[0], choice("c", "r", HALVED, branch("y", RELU)), node("Flatten", ["r"], ["logits"])], initializers=WEIGHT + TRUTH))
-LATE = branch("y", node("Identity", ["pooled"], ["y"]), node("Add", ["r", "mean"], ["late"]))
-save("branch_read_late", model([
-    CONV, TAIL[0], node("Not", ["no"], ["c"]), choice("c", "r", LATE, branch("y", RELU)), node("ConstantOfShape", ["million"], ["large"]),
-    node("ReduceMean", ["large"], ["mean"], axes=[0], keepdims=0), node("Flatten", ["late"], ["logits"])],
-    initializers=WEIGHT + constants(no=np.bool_(False), million=np.int64([1000000]))))
+# A condition that the file states. What a branch makes is its own: nobody outside sees it, and two branches and the graph around them may give one name
+# to three tensors.
+scaled = lambda number: branch("t", node("Mul", ["pooled", "factor"], ["t"]), initializers=constants(factor=np.float32(number)))
+save("branch_by_initializer", model([CONV, TAIL[0], choice("c", "r", scaled(0.5), branch("y", RELU)), node("Flatten", ["r"], ["logits"])], initializers=WEIGHT + TRUTH))
+REUSED = [CONV, TAIL[0], choice("c", "a", scaled(0.5), scaled(3)), choice("d", "b", scaled(5), scaled(0.25)), node("Add", ["a", "b"], ["sum"]), node("Mul", ["sum", "factor"], ["all"]),
+          node("Flatten", ["all"], ["logits"])]
+save("branches_reuse", model(REUSED, initializers=WEIGHT + TRUTH + constants(d=np.bool_(False), factor=np.float32(8))))
+LATE = branch("y", node("Identity", ["pooled"], ["y"]), node("Add", ["pooled", "y"], ["late"]))
+save("branch_read_late", model([CONV, TAIL[0], choice("c", "r", LATE, branch("y", RELU)), node("Flatten", ["late"], ["logits"])], initializers=WEIGHT + TRUTH))
 
 # What decides is computed from the image; and control flow that is none of these, which the first output does not need.
 save("branch_of_the_image", model([CONV, *TAIL[:1], choice("pooled", "r", branch("y", RELU), branch("y", RELU)), node("Flatten", ["r"], ["logits"])], initializers=WEIGHT))

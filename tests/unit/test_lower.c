@@ -76,7 +76,7 @@ static const struct {
     {"loop_needed", 1, 0, 0, NAC_UNSUPPORTED, "node 'again': operator Loop is not supported"},
     {"branches", 2, 0, 0, NAC_OK, NULL},
     {"branch_by_initializer", 1, 0, 0, NAC_OK, NULL},
-    {"branch_read_late", 1, 0, 0, NAC_OK, NULL},
+    {"branches_reuse", 1, 0, 0, NAC_OK, NULL},
     {"branch_of_the_image", 1, 0, 0, NAC_UNSUPPORTED, "node 'choice' (If): input 0 is computed from the image; it must be a constant"},
     {"two_images", 1, 0, 0, NAC_UNSUPPORTED, "two inputs, 'x' and 'y'"},
     {"unused_input", 1, 0, 0, NAC_OK, NULL},
@@ -175,6 +175,19 @@ static void test_branches(void) {
     ENSURE(half && half->constant && *(const float *)half->data == 0.5f);
 }
 
+/* A branch's tensors are its own, whatever they are called elsewhere, and a name that several have names none of them. */
+static void test_names_of_branches(void) {
+    static const float factors[] = {0.5f, 0.25f, 8};
+    int found = 0;
+    ENSURE_OK(lower("branches_reuse", 1, 0, 0), &error);
+    for (int n = 0; n < graph.node_count; ++n) {
+        if (graph.nodes[n].op != NAC_OP_AFFINE) continue;
+        ENSURE(found < 3 && *(const float *)graph.values[graph.nodes[n].inputs[1]].data == factors[found]);
+        ++found;
+    }
+    ENSURE(found == 3 && value_of("a") && value_of("b") && strcmp(value_of("b")->name, "b") == 0);
+}
+
 int main(void) {
     RUN(test_cases);
     RUN(test_memory_order);
@@ -183,6 +196,7 @@ int main(void) {
     RUN(test_side_output);
     RUN(test_shape_arithmetic);
     RUN(test_branches);
+    RUN(test_names_of_branches);
     close_file();
     return TEST_RESULT();
 }

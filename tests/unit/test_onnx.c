@@ -51,6 +51,7 @@ static const struct {
     {"branch_missing", NAC_MALFORMED, "node 'choice' (If) lacks its condition or a branch"},
     {"branch_condition", NAC_MALFORMED, "node 'choice' (If) lacks its condition or a branch"},
     {"branch_outputs", NAC_MALFORMED, "node 'choice' (If) has 1 outputs, but 2 by a branch"},
+    {"branch_read_late", NAC_MALFORMED, "reads tensor 'late', which nothing produces"},
     {"branches_deep", NAC_LIMIT_EXCEEDED, "more than 4 deep"},
     {"functions", NAC_UNSUPPORTED, "functions of its own"},
     {"sparse_initializer", NAC_UNSUPPORTED, "sparse initializer"},

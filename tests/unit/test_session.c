@@ -191,6 +191,17 @@ static void test_a_second_name_has_its_own_gradient(void) {
     golden_close(&onnx);
 }
 
+static void test_a_name_of_several_branches_names_no_tap(void) {
+    golden onnx = golden_read("onnx/branches_reuse.onnx");
+    nac_model *model;
+    nac_session *session;
+    const nac_tap inner = {"t", NAC_POOL_SUM}, outer = {"b", NAC_POOL_SUM};
+    ensure_refused(&onnx, (nac_session_options){.batch = 1, .taps = &inner, .tap_count = 1}, NAC_INVALID_ARGUMENT, "several branches have a tensor 't'");
+    ENSURE_OK(open_network(&onnx, &(nac_session_options){.batch = 1, .taps = &outer, .tap_count = 1, .backend = backend}, &model, &session), &error);
+    close_network(model, session);
+    golden_close(&onnx);
+}
+
 static void test_nan_is_named(void) {
     golden onnx = golden_read("networks/resnet.onnx");
     nac_model *model;
@@ -280,6 +291,7 @@ int main(void) {
     RUN(test_a_pooled_tap_needs_no_sweep);
     RUN(test_the_last_products_are_of_sums);
     RUN(test_a_second_name_has_its_own_gradient);
+    RUN(test_a_name_of_several_branches_names_no_tap);
     RUN(test_nan_is_named);
     RUN(test_maps_sum_to_z);
     RUN(test_the_model_may_go_before_weights_are_packed);

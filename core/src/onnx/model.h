@@ -50,6 +50,7 @@ typedef struct nac_onnx_branch {
     const int *condition; /* tensor id */
     bool wanted;          /* what the condition must be for the branch's nodes to run */
     const struct nac_onnx_branch *outer; /* the branch that the If itself stands in, or NULL */
+    int number;           /* from 1, in the file's order */
 } nac_onnx_branch;
 
 typedef struct nac_onnx_node {
@@ -77,7 +78,8 @@ struct nac_model {
     void *memory;                /* the reader's own book-keeping */
     int opset;                   /* of the default domain */
     int tensor_count;
-    const char **tensor_names;   /* [tensor_count]: every name that any node, input or initializer uses, once */
+    const char **tensor_names;   /* [tensor_count]: every name that any node, input or initializer uses, in alphabetical order; once, but for
+                                  * names that several branches give to tensors of their own */
     const nac_onnx_tensor **initializers; /* [tensor_count]: NULL where the tensor is not an initializer */
     nac_onnx_node *nodes;        /* in a runnable order (the reader sorts, and refuses cycles) */
     int node_count;
@@ -88,7 +90,10 @@ struct nac_model {
     char *info;                  /* nac_model_info */
 };
 
-/* Tensor id by name, or NAC_ONNX_ABSENT. */
+/* Tensor id by name, or NAC_ONNX_ABSENT; one of several with this name. */
 int nac_model_find_tensor(const nac_model *model, const char *name);
+
+/* Whether a tensor's name says which one it is. */
+bool nac_model_name_is_unique(const nac_model *model, int tensor);
 
 #endif

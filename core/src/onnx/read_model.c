@@ -48,13 +48,13 @@ bool nac_read_text(pb_istream_t *stream, const pb_field_t *pb_field, void **arg)
 
 pb_callback_t nac_text_callback(nac_text_field *field) { return (pb_callback_t){.funcs.decode = nac_read_text, .arg = field}; }
 
-bool nac_reader_mention(nac_reader *reader, const char *name, int *mention) {
+bool nac_reader_mention(nac_reader *reader, const char *name, bool makes, int *mention) {
     if (reader->name_count >= NAC_MAX_NAMES)
         return nac_reader_fail(reader, NAC_LIMIT_EXCEEDED, "the model names tensors more than %d times", NAC_MAX_NAMES);
     reader->names = nac_arena_grow(reader->arena, reader->names, reader->name_count, &reader->name_capacity, sizeof *reader->names);
     if (!reader->names) return nac_reader_out_of_memory(reader);
     *mention = reader->name_count;
-    reader->names[reader->name_count++] = name;
+    reader->names[reader->name_count++] = (nac_mention){name, reader->branch, makes};
     return true;
 }
 
@@ -72,7 +72,7 @@ static bool read_dim(pb_istream_t *stream, const pb_field_t *field, void **arg) 
 }
 
 /* io->tensor is a mention until the names are sorted. */
-static bool read_io(pb_istream_t *stream, nac_reader *reader, nac_onnx_io **list, int *count, int *capacity) {
+static bool read_io(pb_istream_t *stream, nac_reader *reader, bool makes, nac_onnx_io **list, int *count, int *capacity) {
     if (*count >= NAC_MAX_INITIALIZERS)
         return nac_reader_fail(reader, NAC_LIMIT_EXCEEDED, "the model has more than %d inputs or outputs", NAC_MAX_INITIALIZERS);
     nac_onnx_io io = {.rank = 0};
@@ -83,7 +83,7 @@ static bool read_io(pb_istream_t *stream, nac_reader *reader, nac_onnx_io **list
     if (!pb_decode(stream, onnx_ValueInfoProto_fields, &message)) return false;
     if (!name.text || !name.text[0]) return nac_reader_fail(reader, NAC_MALFORMED, "an input or output of the model has no name");
     if (!message.has_type || !message.type.has_tensor_type || !message.type.tensor_type.has_shape) io.rank = -1;
-    if (!nac_reader_mention(reader, name.text, &io.tensor)) return false;
+    if (!nac_reader_mention(reader, name.text, makes, &io.tensor)) return false;
     *list = nac_arena_grow(reader->arena, *list, *count, capacity, sizeof **list);
     if (!*list) return nac_reader_out_of_memory(reader);
     (*list)[(*count)++] = io;
@@ -93,13 +93,13 @@ static bool read_io(pb_istream_t *stream, nac_reader *reader, nac_onnx_io **list
 static bool read_input(pb_istream_t *stream, const pb_field_t *field, void **arg) {
     (void)field;
     nac_reader *reader = *arg;
-    return read_io(stream, reader, &reader->model->inputs, &reader->model->input_count, &reader->input_capacity);
+    return read_io(stream, reader, true, &reader->model->inputs, &reader->model->input_count, &reader->input_capacity);
 }
 
 static bool read_output(pb_istream_t *stream, const pb_field_t *field, void **arg) {
     (void)field;
     nac_reader *reader = *arg;
-    return read_io(stream, reader, &reader->model->outputs, &reader->model->output_count, &reader->output_capacity);
+    return read_io(stream, reader, false, &reader->model->outputs, &reader->model->output_count, &reader->output_capacity);
 }
 
 /* ---- Graph ------------------------------------------------------------------------------------- */
@@ -117,7 +117,7 @@ static bool read_initializer(pb_istream_t *stream, const pb_field_t *field, void
     if (!nac_read_tensor(reader, bytes, size, tensor)) return false;
     if (!tensor->name[0]) return nac_reader_fail(reader, NAC_MALFORMED, "an initializer has no name");
     int mention;
-    if (!nac_reader_mention(reader, tensor->name, &mention)) return false;
+    if (!nac_reader_mention(reader, tensor->name, true, &mention)) return false;
     const int count = reader->tensor_count;
     reader->tensors = nac_arena_grow(reader->arena, reader->tensors, count, &reader->tensor_capacity, sizeof *reader->tensors);
     reader->tensor_mentions =
@@ -144,7 +144,7 @@ static bool read_branch_output(pb_istream_t *stream, const pb_field_t *field, vo
     int mention;
     if (!pb_decode(stream, onnx_ValueInfoProto_fields, &message)) return false;
     if (!name.text || !name.text[0]) return nac_reader_fail(outputs->reader, NAC_MALFORMED, "an output of a branch has no name");
-    return nac_reader_mention(outputs->reader, name.text, &mention) && nac_mentions_add(outputs, mention);
+    return nac_reader_mention(outputs->reader, name.text, false, &mention) && nac_mentions_add(outputs, mention);
 }
 
 bool nac_read_branch(nac_reader *reader, const uint8_t *bytes, size_t size, const nac_onnx_branch *branch, nac_mentions *outputs) {

@@ -126,7 +126,7 @@ static bool read_tensor_name(pb_istream_t *stream, const pb_field_t *field, void
     void *name_arg = &name;
     int mention = NAC_ONNX_ABSENT;
     if (!nac_read_text(stream, NULL, &name_arg)) return false;
-    if (name.text[0] && !nac_reader_mention(mentions->reader, name.text, &mention)) return false;
+    if (name.text[0] && !nac_reader_mention(mentions->reader, name.text, mentions->makes, &mention)) return false;
     return nac_mentions_add(mentions, mention);
 }
 
@@ -176,7 +176,7 @@ static bool read_attribute(pb_istream_t *stream, const pb_field_t *field, void *
 static bool read_branch(node_draft *draft, const char *name, branch_bytes bytes, nac_onnx_branch *branch, bool wanted) {
     nac_reader *reader = draft->reader;
     nac_mentions outputs = {.reader = reader};
-    *branch = (nac_onnx_branch){.wanted = wanted, .outer = reader->branch};
+    *branch = (nac_onnx_branch){.wanted = wanted, .outer = reader->branch, .number = ++reader->branch_count};
     if (!bytes.bytes || draft->inputs.count == 0 || draft->inputs.list[0] == NAC_ONNX_ABSENT)
         return nac_reader_fail(reader, NAC_MALFORMED, "node '%s' (If) lacks its condition or a branch", name);
     if (!nac_read_branch(reader, bytes.bytes, bytes.size, branch, &outputs)) return false;
@@ -211,7 +211,7 @@ static bool add_node(nac_reader *reader, nac_onnx_node node) {
 bool nac_read_node(pb_istream_t *stream, const pb_field_t *field, void **arg) {
     (void)field;
     nac_reader *reader = *arg;
-    node_draft draft = {.reader = reader, .inputs.reader = reader, .outputs.reader = reader};
+    node_draft draft = {.reader = reader, .inputs.reader = reader, .outputs = {.reader = reader, .makes = true}};
     nac_text_field name = {.reader = reader, .what = "a node's name"};
     nac_text_field op_type = {.reader = reader, .what = "an operator's name"};
     nac_text_field domain = {.reader = reader, .what = "an operator's domain"};
@@ -227,7 +227,7 @@ bool nac_read_node(pb_istream_t *stream, const pb_field_t *field, void **arg) {
     if (!op_type.text || !op_type.text[0])
         return nac_reader_fail(reader, NAC_MALFORMED, "node '%s' names no operator", name.text ? name.text : "");
     const nac_mentions *outputs = &draft.outputs;
-    const char *output = outputs->count > 0 && outputs->list[0] != NAC_ONNX_ABSENT ? reader->names[outputs->list[0]] : op_type.text;
+    const char *output = outputs->count > 0 && outputs->list[0] != NAC_ONNX_ABSENT ? reader->names[outputs->list[0]].name : op_type.text;
     const char *node_name = name.text && name.text[0] ? name.text : output;
     if (draft.sparse)
         return nac_reader_fail(reader, NAC_UNSUPPORTED, "node '%s' (%s) has a sparse tensor, which is not supported", node_name, op_type.text);

@@ -26,6 +26,13 @@ enum {
     NAC_ONNX_UINT64 = 13, NAC_ONNX_BFLOAT16 = 16,
 };
 
+/* A name where it stands in the file. */
+typedef struct nac_mention {
+    const char *name;
+    const nac_onnx_branch *scope; /* the branch that it stands in, or NULL */
+    bool makes;                   /* a node, an initializer or an input makes the tensor here; otherwise it is read */
+} nac_mention;
+
 /* Until names are sorted, a tensor is known by its mention: an index into nac_reader.names. */
 typedef struct nac_reader {
     const uint8_t *bytes; /* the file */
@@ -34,7 +41,7 @@ typedef struct nac_reader {
     nac_model *model;
     nac_error *error;
     nac_status status;  /* the first failure that nanopb does not know of */
-    const char **names; /* every mention, in the file's order */
+    nac_mention *names; /* every mention, in the file's order */
     int name_count, name_capacity;
     int node_capacity, input_capacity, output_capacity;
     nac_onnx_tensor **tensors; /* initializers */
@@ -42,6 +49,7 @@ typedef struct nac_reader {
     int tensor_count, tensor_capacity, mention_capacity;
     bool has_graph, has_opset;
     const nac_onnx_branch *branch; /* that is being read, or NULL */
+    int branch_count;
     const char *graph_name, *producer, *producer_version;
     const char *labels; /* the file's bytes, not NUL-terminated */
     size_t labels_size;
@@ -68,14 +76,15 @@ typedef struct nac_text_field {
 bool nac_read_text(pb_istream_t *stream, const pb_field_t *field, void **arg);
 pb_callback_t nac_text_callback(nac_text_field *field);
 
-/* Notes a mention of a tensor. */
-bool nac_reader_mention(nac_reader *reader, const char *name, int *mention);
+/* Notes a mention of a tensor in the branch that is being read. */
+bool nac_reader_mention(nac_reader *reader, const char *name, bool makes, int *mention);
 
 /* A list of mentions that grows in the arena. */
 typedef struct nac_mentions {
     nac_reader *reader;
     int *list;
     int count, capacity;
+    bool makes; /* outputs of a node */
 } nac_mentions;
 
 /* Reads the GraphProto in [bytes, bytes + size) as a branch: nodes and initializers go to the model's, outputs to `outputs`. */
@@ -93,7 +102,8 @@ bool nac_read_tensor(nac_reader *reader, const uint8_t *bytes, size_t size, nac_
 /* read_model.c: the whole file. */
 nac_status nac_read_model(nac_reader *reader);
 
-/* Replaces mentions by ids, in alphabetical order of names, and checks producers and readers. Then sorts the nodes. */
+/* Replaces mentions by ids, in alphabetical order of names, and checks producers and readers. What is made in a branch is another tensor than what
+ * has its name elsewhere, and is seen in that branch alone. Then sorts the nodes. */
 nac_status nac_sort_names(nac_reader *reader);
 nac_status nac_sort_nodes(nac_reader *reader);
 

@@ -1,5 +1,6 @@
 /* sort.c - from names to ids, and from the file's order of nodes to one that can be run. O(n log n) whatever the names are:
  * they are sorted, not hashed, so no choice of names makes it slow. */
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,10 +10,16 @@
 
 typedef struct mention {
     const char *name;
+    int scope; /* the number of the branch that makes the tensor here, 0 outside of all; INT_MAX where it is read */
     int index;
 } mention;
 
-static int compare_mentions(const void *a, const void *b) { return strcmp(((const mention *)a)->name, ((const mention *)b)->name); }
+/* By name; of one name first where it is made, branch by branch. */
+static int compare_mentions(const void *a, const void *b) {
+    const mention *x = a, *y = b;
+    const int order = strcmp(x->name, y->name);
+    return order != 0 ? order : x->scope < y->scope ? -1 : x->scope > y->scope;
+}
 
 int nac_model_find_tensor(const nac_model *model, const char *name) {
     int low = 0, high = model->tensor_count;
@@ -26,28 +33,74 @@ int nac_model_find_tensor(const nac_model *model, const char *name) {
     return NAC_ONNX_ABSENT;
 }
 
+bool nac_model_name_is_unique(const nac_model *model, int tensor) {
+    const char *const *names = model->tensor_names;
+    return (tensor == 0 || strcmp(names[tensor - 1], names[tensor]) != 0) &&
+           (tensor + 1 == model->tensor_count || strcmp(names[tensor + 1], names[tensor]) != 0);
+}
+
 static void replace(const int *mentions, int count, const int *ids) {
     int *numbers = (int *)mentions; /* the arena's, const only for the model's readers */
     for (int i = 0; i < count; ++i)
         if (numbers[i] != NAC_ONNX_ABSENT) numbers[i] = ids[numbers[i]];
 }
 
+/* The tensor that a scope makes, among ids [first, end) of one name whose scopes ascend; -1: none. */
+static int made_by(const int *scopes, int first, int end, int scope) {
+    while (first < end) {
+        const int middle = first + (end - first) / 2;
+        if (scopes[middle] == scope) return middle;
+        if (scopes[middle] < scope) first = middle + 1;
+        else end = middle;
+    }
+    return -1;
+}
+
+/* Gives ids to `count` mentions of one name, in the order of compare_mentions: one for each scope that makes it. Who reads it sees the innermost
+ * that he stands in; what nobody makes for him gets an id, too, and is complained of later. `scopes` is [ids]. */
+static void number_name(nac_reader *reader, const mention *mentions, int count, int *ids, int *scopes) {
+    nac_model *model = reader->model;
+    const int first = model->tensor_count;
+    int orphan = -1, made = 0;
+    for (; made < count && mentions[made].scope != INT_MAX; ++made) {
+        if (made == 0 || mentions[made].scope != mentions[made - 1].scope) {
+            scopes[model->tensor_count] = mentions[made].scope;
+            model->tensor_names[model->tensor_count++] = mentions[made].name;
+        }
+        ids[mentions[made].index] = model->tensor_count - 1;
+    }
+    const int end = model->tensor_count;
+    for (int i = made; i < count; ++i) {
+        const nac_onnx_branch *scope = reader->names[mentions[i].index].scope;
+        int id = made_by(scopes, first, end, scope ? scope->number : 0);
+        for (; id < 0 && scope; scope = scope->outer) id = made_by(scopes, first, end, scope->outer ? scope->outer->number : 0);
+        if (id < 0 && orphan < 0) {
+            orphan = model->tensor_count;
+            model->tensor_names[model->tensor_count++] = mentions[i].name;
+        }
+        ids[mentions[i].index] = id < 0 ? orphan : id;
+    }
+}
+
 nac_status nac_sort_names(nac_reader *reader) {
     nac_model *model = reader->model;
     const int count = reader->name_count;
     mention *mentions = nac_alloc_array((size_t)count, sizeof *mentions);
-    int *ids = nac_alloc_array((size_t)count, sizeof *ids);
+    int *ids = nac_alloc_array((size_t)count, sizeof *ids), *scopes = nac_alloc_array((size_t)count, sizeof *scopes);
     model->tensor_names = nac_arena_take(reader->arena, (size_t)count * sizeof *model->tensor_names);
     model->initializers = nac_arena_take(reader->arena, (size_t)count * sizeof *model->initializers);
     nac_status status = NAC_OK;
-    if (!mentions || !ids || !model->tensor_names || !model->initializers) {
+    if (!mentions || !ids || !scopes || !model->tensor_names || !model->initializers) {
         status = nac_out_of_memory(reader->error, "the model's names");
     } else {
-        for (int i = 0; i < count; ++i) mentions[i] = (mention){reader->names[i], i};
-        qsort(mentions, (size_t)count, sizeof *mentions, compare_mentions);
         for (int i = 0; i < count; ++i) {
-            if (i == 0 || strcmp(mentions[i - 1].name, mentions[i].name) != 0) model->tensor_names[model->tensor_count++] = mentions[i].name;
-            ids[mentions[i].index] = model->tensor_count - 1;
+            const nac_mention *m = &reader->names[i];
+            mentions[i] = (mention){m->name, !m->makes ? INT_MAX : m->scope ? m->scope->number : 0, i};
+        }
+        qsort(mentions, (size_t)count, sizeof *mentions, compare_mentions);
+        for (int first = 0, next; first < count; first = next) {
+            for (next = first + 1; next < count && strcmp(mentions[first].name, mentions[next].name) == 0; ++next) {}
+            number_name(reader, &mentions[first], next - first, ids, scopes);
         }
         for (int n = 0; n < model->node_count; ++n) {
             replace(model->nodes[n].inputs, model->nodes[n].input_count, ids);
@@ -64,6 +117,7 @@ nac_status nac_sort_names(nac_reader *reader) {
     }
     nac_free(mentions);
     nac_free(ids);
+    nac_free(scopes);
     return status;
 }
 
@@ -71,14 +125,6 @@ nac_status nac_sort_names(nac_reader *reader) {
 
 /* Who makes a tensor: a node's index, or one of these. */
 enum { NOBODY = -1, THE_FILE = -2 };
-
-/* Whether only one of two nodes can run: what they make may have one name. */
-static bool are_alternatives(const nac_onnx_node *a, const nac_onnx_node *b) {
-    for (const nac_onnx_branch *x = a->branch; x; x = x->outer)
-        for (const nac_onnx_branch *y = b->branch; y; y = y->outer)
-            if (x->condition == y->condition && x->wanted != y->wanted) return true;
-    return false;
-}
 
 static nac_status find_producers(nac_reader *reader, int *producers) {
     nac_model *model = reader->model;
@@ -98,7 +144,7 @@ static nac_status find_producers(nac_reader *reader, int *producers) {
         for (int i = 0; i < model->nodes[n].output_count; ++i) {
             const int id = model->nodes[n].outputs[i];
             if (id == NAC_ONNX_ABSENT) continue;
-            if (producers[id] != NOBODY && (producers[id] == THE_FILE || !are_alternatives(&model->nodes[producers[id]], &model->nodes[n])))
+            if (producers[id] != NOBODY)
                 return nac_fail(reader->error, NAC_MALFORMED, "tensor '%s' is produced twice (again by node '%s')", model->tensor_names[id],
                                 model->nodes[n].name);
             producers[id] = n;

@@ -52,9 +52,9 @@ nac_status nac_lower_bind(nac_lowering *lowering, int output, int value) {
         NAC_TRY(nac_lower_emit(lowering, nac_node_make(NAC_OP_RESHAPE, NULL), &value, 1, &shape, v->layout, &value));
     }
     lowering->bindings[tensor] = value;
-    /* The first name stays: an Identity is another name for the same value. */
+    /* The first name stays: an Identity is another name for the same value. One that two branches use names nothing. */
     char **name = &lowering->graph->values[value].name;
-    if (*name) return NAC_OK;
+    if (*name || !nac_model_name_is_unique(lowering->model, tensor)) return NAC_OK;
     const char *text = lowering->model->tensor_names[tensor];
     *name = nac_strndup(text, strlen(text));
     return *name ? NAC_OK : nac_out_of_memory(lowering->error, "a tensor's name");

@@ -58,7 +58,6 @@ static void mark_needed(walk *w) {
         for (int i = 0; i < node->output_count; ++i) needed = needed || (node->outputs[i] != NAC_ONNX_ABSENT && w->needed[node->outputs[i]]);
         if (!needed) continue;
         for (int i = 0; i < node->input_count; ++i) mark_read(w, node->inputs[i], n);
-        for (const nac_onnx_branch *branch = node->branch; branch; branch = branch->outer) mark_read(w, *branch->condition, n);
     }
 }
 
