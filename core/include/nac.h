@@ -231,8 +231,9 @@ const float *nac_session_tap_g(const nac_session *session, int tap);      /* [N,
  * z[h,w,c] * G[c] is what position (h,w) contributes to neuron c. */
 const float *nac_session_tap_map(const nac_session *session, int tap, int dims[4]);
 
-/* JSON: { input: [N,H,W,C], classes, macsForward, macsBackward, arenaBytes, weightBytes, taps: [{name, pool, neurons}],
- * candidates: [{name, pool, shape}], nodes: [{name, op, macs}] }. Shapes of candidates are ONNX's. Owned by the session. */
+/* JSON: { input: [N,H,W,C], classes, logits, macsForward, macsBackward, arenaBytes, weightBytes, taps: [{name, pool, neurons}],
+ * candidates: [{name, pool, shape}], nodes: [{name, op, macs}] }. Shapes of candidates are ONNX's. `logits` is "logits", or "logarithms of probabilities"
+ * of a model that averages softmaxes: then softmax(logits) is the average, and so is the gradient's. Owned by the session. */
 const char *nac_session_info(const nac_session *session);
 
 /* ---- States, bins, coverage --------------------------------------------------------------------- */

@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test, { after, before } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { PNG } from 'pngjs';
 import { NAC, nac } from './helpers/cli.js';
 import { makeEngine } from './helpers/engine.js';
@@ -419,6 +420,11 @@ test('info of a model names taps and costs', async () => {
   assert.ok(json.session.taps.length > 0);
   const { stdout } = await nac('info', file('tiny.onnx'));
   assert.match(stdout, /opset 13/);
+  assert.deepEqual([json.session.logits, /logits {4}/.test(stdout)], ['logits', false]);
+  // Two networks whose softmaxes are averaged: what stands for their logits is said.
+  const ensemble = fileURLToPath(new URL('../golden/taps/ensemble.onnx', import.meta.url));
+  assert.equal((await nac('info', ensemble, '--json')).json.session.logits, 'logarithms of probabilities');
+  assert.match((await nac('info', ensemble)).stdout, /logits {4}logarithms of probabilities: /);
   writeFileSync(file('bad.json'), '{"resize": {"shortSide": -3}}');
   const bad = await nac('states', '--model', file('tiny.onnx'), file('fresh'), '--preset', file('bad.json'), '--out', file('bad'));
   assert.deepEqual([bad.code, bad.stdout], [3, '']);

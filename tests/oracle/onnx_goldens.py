@@ -248,6 +248,11 @@ save("softmax", model([CONV, *TAIL[:1], node("Flatten", ["pooled"], ["flat"]), n
 save("softmax_image", model([CONV, *TAIL[:1], node("Softmax", ["pooled"], ["p"], axis=1), node("Squeeze", ["p", "axes"], ["q"]), node("Identity", ["q"], ["logits"])],
                             initializers=WEIGHT + constants(axes=np.int64([2, 3]))))
 save("softmax_wrong_axis", model([CONV, *TAIL[:1], node("Softmax", ["pooled"], ["p"], name="odd", axis=3), node("Flatten", ["p"], ["logits"])], **KEEP))
+# The class itself, of probabilities or of logits
+save("chosen", model([CONV, *TAIL[:1], node("Flatten", ["pooled"], ["flat"]), node("Softmax", ["flat"], ["p"], axis=1), node("ArgMax", ["p"], ["class"], axis=1)], outputs=[value("class", None)], **KEEP))
+save("chosen_of_logits", model([CONV, *TAIL[:1], node("Flatten", ["pooled"], ["flat"]), node("TopK", ["flat", "k"], ["top", "which"])], outputs=[value("top", None)],
+                               initializers=WEIGHT + constants(k=np.int64([2]))))
+save("chosen_of_batch", model([CONV, *TAIL[:1], node("Flatten", ["pooled"], ["flat"]), node("ArgMax", ["flat"], ["class"], name="odd")], outputs=[value("class", None)], **KEEP))
 save("image_as_output", model([CONV], outputs=[value("features", ["N", 4, 6, 6])], **KEEP))
 save("pooled_as_output", model([CONV, TAIL[0]], outputs=[value("pooled", ["N", 4, 1, 1])], **KEEP))
 save("one_class", model([node("Conv", ["x", "w1"], ["features"]), *TAIL], initializers=constants(w1=floats(1, 3, 3, 3))))

@@ -157,3 +157,19 @@ case("lp_pool_1", lambda net: net("LpPool", net("Relu", "x"), kernel_shape=[2, 2
 case("global_lp_pool", lambda net: net("GlobalLpPool", "x", p=3), lambda x: (x.abs() ** 3).sum((2, 3)) ** (1 / 3))
 case("global_lp_pool_of_nothing", lambda net: net("Add", net("GlobalLpPool", net("Mul", "x", floats(0))), net("ReduceMean", "x", axes=[2, 3])), lambda x: x.mean((2, 3)))
 refuse("lp_pool_ceil", lambda net: net("LpPool", "x", kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1), 18)
+
+# ---- Outputs that are probabilities --------------------------------------------------------------------
+
+# Logits are their logarithms: of several networks, of several views, weighted
+spread = lambda net, factor: net("Softmax", net("Mul", net("Flatten", "x"), floats(factor)), axis=1)
+soft = lambda x, factor: torch.softmax(factor * x.reshape(2, 90), 1)
+mean = lambda x: (soft(x, 1) + soft(x, 2)) / 2
+case("mean_of_softmaxes", lambda net: net("Div", net("Add", spread(net, 1), spread(net, 2)), floats(2)), lambda x: mean(x).log())
+case("mean_of_stacked_softmaxes", lambda net: net("ReduceMean", net("Concat", net("Unsqueeze", spread(net, 1), ints(0)), net("Unsqueeze", spread(net, 2), ints(0)), axis=0), axes=[0], keepdims=0),
+     lambda x: mean(x).log())
+case("mean_operator_of_softmaxes", lambda net: net("Mean", spread(net, 1), spread(net, 2)), lambda x: mean(x).log())
+case("weighted_softmaxes", lambda net: net("Sum", net("Mul", spread(net, 1), floats(0.75)), net("Mul", spread(net, 2), floats(0.25))), lambda x: (0.75 * soft(x, 1) + 0.25 * soft(x, 2)).log())
+case("mean_of_rows", lambda net: net("ReduceMean", net("Softmax", net("Reshape", "x", ints(2, 5, 18)), axis=2), axes=[1], keepdims=0), lambda x: torch.softmax(x.reshape(2, 5, 18), 2).mean(1).log())
+# A sum of two adds up to 2, and a part to less than 1: no probabilities
+case("sum_of_softmaxes", lambda net: net("Add", spread(net, 1), spread(net, 2)), lambda x: 2 * mean(x))
+case("part_of_softmax", lambda net: net("Slice", spread(net, 2), ints(0), ints(50), ints(1)), lambda x: soft(x, 2)[:, :50])

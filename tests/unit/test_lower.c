@@ -86,6 +86,7 @@ static const struct {
     {"large_image", 1, 0, 0, NAC_LIMIT_EXCEEDED, "height is 40000; at most 32768"},
     {"gray", 1, 0, 0, NAC_OK, NULL},
     {"softmax_wrong_axis", 1, 0, 0, NAC_UNSUPPORTED, "node 'odd' (Softmax): the final softmax runs over axis 3, but the classes are axis 1"},
+    {"chosen_of_batch", 1, 0, 0, NAC_UNSUPPORTED, "node 'odd' (ArgMax): the final choice runs over axis 0, but the classes are axis 1"},
     {"image_as_output", 1, 0, 0, NAC_UNSUPPORTED, "output 'features' has shape [1, 4, 6, 6]; logits [1, classes] are needed"},
     {"pooled_as_output", 2, 0, 0, NAC_OK, NULL},
     {"one_class", 1, 0, 0, NAC_UNSUPPORTED, "1 class"},
@@ -143,11 +144,12 @@ static void test_nhwc(void) {
 /* ---- The logits -------------------------------------------------------------------------------- */
 
 static void test_final_softmax(void) {
-    static const char *const files[] = {"softmax", "softmax_image"};
-    for (size_t i = 0; i < 2; ++i) {
-        ENSURE_OK(lower(files[i], 1, 0, 0), &error);
+    static const char *const files[][2] = {{"softmax", "logits"}, {"softmax_image", "logits"}, {"chosen", "p"}, {"chosen_of_logits", "top"}};
+    for (size_t i = 0; i < NAC_COUNT(files); ++i) {
+        ENSURE_OK(lower(files[i][0], 1, 0, 0), &error);
         ENSURE(count_ops(NAC_OP_SOFTMAX) == 0 && has_shape(&graph.values[graph.logits], 2, 1, 4, 0, 0));
-        ENSURE(value_of("logits") == NULL); /* probabilities are not computed */
+        ENSURE(value_of(files[i][1]) == NULL); /* probabilities are not computed */
+        ENSURE(!graph.logs);
     }
 }
 

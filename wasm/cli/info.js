@@ -110,6 +110,7 @@ function ofModel(engine, bytes, shape) {
   ];
   if (session) {
     const mebi = (/** @type {number} */ size) => `${(size / 2 ** 20).toFixed(1)} MiB`;
+    if (session.logits !== 'logits') text.push(`logits    ${session.logits}: the model's output is a mean of softmaxes; energy tells nothing of it`);
     text.push(
       `multiply-adds ${(session.macsForward / 1e6).toFixed(1)} M forward, ${(session.macsBackward / 1e6).toFixed(1)} M backward`,
       `memory    ${mebi(session.arenaBytes)} activations, ${mebi(session.weightBytes)} weights`,

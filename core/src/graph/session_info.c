@@ -83,6 +83,7 @@ nac_status nac_session_write_info(nac_session *session, nac_error *error) {
     yyjson_mut_doc_set_root(doc, root);
     add_dims(doc, root, "input", &graph->values[graph->input].shape);
     yyjson_mut_obj_add_int(doc, root, "classes", nac_session_classes(session));
+    yyjson_mut_obj_add_str(doc, root, "logits", graph->logs ? "logarithms of probabilities" : "logits");
     yyjson_mut_obj_add_uint(doc, root, "macsForward", sum_macs(graph, 0, session->forward_count));
     yyjson_mut_obj_add_uint(doc, root, "macsBackward", sum_macs(graph, session->forward_count, graph->node_count));
     yyjson_mut_obj_add_uint(doc, root, "arenaBytes", session->arena_bytes);

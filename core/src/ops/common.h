@@ -121,6 +121,11 @@ nac_status nac_lower_scaled(nac_lowering *lowering, int value, float scale, int 
 /* The largest number over the physical `axes`, with dims 1 there; the first of equals takes the gradient: reduce.c. */
 nac_status nac_lower_maximum(nac_lowering *lowering, int x, const bool *axes, int *result);
 
+/* Whether the numbers along a physical axis are probabilities: softmaxes, or their mean. And the logits whose softmax they are: their logarithms.
+ * probabilities.c. */
+bool nac_lower_is_probabilities(const nac_graph *graph, int value, int axis);
+nac_status nac_lower_log_probabilities(nac_graph *graph, int value, int *result, nac_error *error);
+
 /* One UNARY node on x, in x's memory order: unary.c. */
 nac_status nac_lower_unary(nac_lowering *lowering, nac_unary kind, float a, float b, int x, int *result);
 

@@ -14,13 +14,16 @@ typedef struct walk {
     int *last_readers;  /* [tensors]: of the needed nodes, or NAC_NONE */
     uint64_t collected; /* constant_bytes at the last collection */
     int logits;         /* tensor id */
-    const nac_onnx_node *softmax; /* the final one that is left out, or NULL */
+    const nac_onnx_node *end; /* what reads the logits and is left out, a softmax or a choice of classes, or NULL */
 } walk;
 
 static bool is_op(const nac_onnx_node *node, const char *op_type) { return strcmp(node->op_type, op_type) == 0; }
 
-/* The logits: the first output or, where that is probabilities, what its softmax reads. A softmax may hide behind operators that
- * only give its result another shape. */
+static bool is_softmax(const nac_onnx_node *node) { return is_op(node, "Softmax") || is_op(node, "LogSoftmax"); }
+static bool is_choice(const nac_onnx_node *node) { return is_op(node, "ArgMax") || is_op(node, "Hardmax") || is_op(node, "TopK"); }
+
+/* The logits: the first output or, where that is probabilities or the classes that are chosen by them, what their softmax or choice reads. That may
+ * hide behind operators that only give its result another shape. */
 static void find_logits(walk *w) {
     const nac_model *model = w->lowering.model;
     w->logits = model->outputs[0].tensor;
@@ -30,12 +33,12 @@ static void find_logits(walk *w) {
         const nac_onnx_node *node = &model->nodes[producer];
         if (node->inputs[0] == NAC_ONNX_ABSENT) return;
         tensor = node->inputs[0];
-        if (is_op(node, "Softmax") || is_op(node, "LogSoftmax")) {
-            w->softmax = node;
+        if (is_softmax(node) || is_choice(node)) {
+            w->end = node;
             w->logits = tensor;
-            return;
         }
-        if (!is_op(node, "Identity") && !is_op(node, "Dropout") && !is_op(node, "Flatten") && !is_op(node, "Reshape") &&
+        if (is_softmax(node)) return;
+        if (!is_choice(node) && !is_op(node, "Identity") && !is_op(node, "Dropout") && !is_op(node, "Flatten") && !is_op(node, "Reshape") &&
             !is_op(node, "Squeeze") && !is_op(node, "Cast"))
             return;
     }
@@ -253,16 +256,17 @@ static int find_classes(const nac_shape *shape) {
 }
 
 /* A softmax over anything but the classes would not be the one that the method's gradient begins with. */
-static nac_status check_softmax(walk *w, const nac_shape *shape, int classes) {
-    if (!w->softmax) return NAC_OK;
-    const bool flattens = w->lowering.model->opset < 13; /* over all dims from `axis` on */
+static nac_status check_end(walk *w, const nac_shape *shape, int classes) {
+    if (!w->end) return NAC_OK;
+    const bool flattens = w->lowering.model->opset < 13 && (is_softmax(w->end) || is_op(w->end, "Hardmax")); /* over all dims from `axis` on */
     int64_t given;
     int axis;
-    w->lowering.node = w->softmax;
-    NAC_TRY(nac_attribute_int(&w->lowering, "axis", flattens ? 1 : -1, &given));
+    w->lowering.node = w->end;
+    NAC_TRY(nac_attribute_int(&w->lowering, "axis", is_op(w->end, "ArgMax") ? 0 : flattens ? 1 : -1, &given));
     NAC_TRY(nac_lower_axis(&w->lowering, given, shape->rank, &axis));
     if (axis == classes || (flattens && axis >= 1 && axis <= classes)) return NAC_OK;
-    return nac_lower_fail(&w->lowering, NAC_UNSUPPORTED, "the final softmax runs over axis %d, but the classes are axis %d", axis, classes);
+    return nac_lower_fail(&w->lowering, NAC_UNSUPPORTED, "the final %s runs over axis %d, but the classes are axis %d",
+                          is_softmax(w->end) ? "softmax" : "choice", axis, classes);
 }
 
 static nac_status bind_logits(walk *w, int batch) {
@@ -283,12 +287,15 @@ static nac_status bind_logits(walk *w, int batch) {
     const int K = shape.dims[classes];
     if (K < 2) return nac_fail(error, NAC_UNSUPPORTED, "the model has %d class; two or more are needed", K);
     if (K > NAC_MAX_CLASSES) return nac_fail(error, NAC_LIMIT_EXCEEDED, "the model has %d classes; at most %d are supported", K, NAC_MAX_CLASSES);
-    NAC_TRY(check_softmax(w, &shape, classes));
+    NAC_TRY(check_end(w, &shape, classes));
     graph->logits = value;
+    /* The softmax of their logarithms are the probabilities again, so that the loss and its gradient are the averaged network's. */
+    graph->logs = !(w->end && is_softmax(w->end)) && nac_lower_is_probabilities(graph, value, nac_physical_axis(v.layout, classes));
+    if (graph->logs) NAC_TRY(nac_lower_log_probabilities(graph, value, &graph->logits, error));
     if (v.shape.rank == 2) return NAC_OK;
     /* All other dims are 1, so every memory order is the same. */
     const nac_shape flat = nac_shape_make(2, (const int[]){batch, K});
-    return nac_graph_emit(graph, nac_node_make(NAC_OP_RESHAPE, "logits"), &value, 1, NULL, &flat, NAC_ROW_MAJOR, &graph->logits, error);
+    return nac_graph_emit(graph, nac_node_make(NAC_OP_RESHAPE, "logits"), &graph->logits, 1, NULL, &flat, NAC_ROW_MAJOR, &graph->logits, error);
 }
 
 /* ---- All --------------------------------------------------------------------------------------- */

@@ -78,7 +78,8 @@ typedef struct nac_onnx_op {
 const nac_onnx_op *nac_onnx_op_find(const char *op_type);
 
 /* lower_model.c: the whole of it. Fills an empty graph for this input size (height, width 0: the model's own), with graph->input
- * and graph->logits set; final softmaxes are left out, so that the logits are logits. bindings is [tensor_count]: the value of each
+ * and graph->logits set; final softmaxes and choices of classes are left out, so that the logits are logits, and of a mean of softmaxes they are its
+ * logarithms. bindings is [tensor_count]: the value of each
  * ONNX tensor, NAC_NONE where the logits do not depend on it. tapped (NULL: none) marks tensors that get a value of their own, even
  * where they are another's numbers under a second name: the gradient at an Identity counts what is behind it, not what else
  * reads its input. On failure the graph is the caller's to free. */
