@@ -127,11 +127,12 @@ static bool all_finite(const nac_value *value) {
 }
 
 /* A product with a weight that is not finite is NaN, which a clamp behind it may turn into an ordinary number. Other constants may
- * be infinite: a mask, a bound. */
-static nac_status check_weights(const nac_graph *graph, nac_error *error) {
-    for (int n = 0; n < graph->node_count; ++n) {
+ * be infinite: a mask, a bound. The gradients have no weights of their own. */
+static nac_status check_weights(const nac_session *session, nac_error *error) {
+    const nac_graph *graph = &session->graph;
+    for (int n = 0; n < session->forward_count; ++n) {
         const nac_node *node = &graph->nodes[n];
-        if (node->op != NAC_OP_CONV && node->op != NAC_OP_MATMUL && node->op != NAC_OP_AFFINE) continue;
+        if (node->op != NAC_OP_CONV && node->op != NAC_OP_CONV_GRAD && node->op != NAC_OP_MATMUL && node->op != NAC_OP_AFFINE) continue;
         for (int i = 1; i < node->input_count; ++i) {
             if (node->inputs[i] == NAC_NONE) continue;
             const nac_value *value = &graph->values[node->inputs[i]];
@@ -149,10 +150,10 @@ static nac_status plan_and_pack(nac_session *session, nac_error *error) {
     if (status == NAC_OK) status = nac_plan_make(graph, keep, keep_count, &session->arena, &session->arena_bytes, error);
     nac_free(keep);
     NAC_TRY(status);
-    NAC_TRY(check_weights(graph, error));
-    NAC_TRY(nac_graph_find_liftable(graph, &session->liftable, error));
-    nac_drop_tiny_weights(graph, session->liftable);
     session->forward_count = count_forward(graph);
+    NAC_TRY(check_weights(session, error));
+    NAC_TRY(nac_graph_find_liftable(graph, &session->liftable, error));
+    nac_drop_tiny_weights(graph, session->forward_count, session->liftable);
     for (int v = 0; v < graph->value_count; ++v)
         if (graph->values[v].constant && graph->values[v].data)
             session->weight_bytes += nac_elements(&graph->values[v].shape) * nac_type_size(graph->values[v].type);

@@ -67,10 +67,10 @@ NAC_NOT_INLINED static void drop_tiny(float *x, size_t count) {
     for (size_t i = 0; i < count; ++i) x[i] = fabsf(x[i]) < NAC_TINY ? 0 : x[i];
 }
 
-void nac_drop_tiny_weights(const nac_graph *graph, const bool *liftable) {
-    for (int n = 0; n < graph->node_count; ++n) {
+void nac_drop_tiny_weights(const nac_graph *graph, int forward_count, const bool *liftable) {
+    for (int n = 0; n < forward_count; ++n) {
         const nac_node *node = &graph->nodes[n];
-        if (node->op != NAC_OP_CONV && node->op != NAC_OP_MATMUL && node->op != NAC_OP_AFFINE) continue;
+        if (node->op != NAC_OP_CONV && node->op != NAC_OP_CONV_GRAD && node->op != NAC_OP_MATMUL && node->op != NAC_OP_AFFINE) continue;
         const nac_value *weight = &graph->values[node->inputs[1]];
         if (!weight->constant || !liftable[node->inputs[1]]) continue;
         float *x = weight->data;
