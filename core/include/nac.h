@@ -44,7 +44,8 @@ extern "C" {
     X(UNSUPPORTED, "the bytes are valid but use a feature outside of this") \
     X(MISMATCH, "two objects do not belong together")                       \
     X(NOT_FINITE, "a number is NaN or infinite")                            \
-    X(INTERNAL, "a broken promise inside the library: please report it")
+    X(INTERNAL, "a broken promise inside the library: please report it")    \
+    X(NOT_FOUND, "a file that is needed has not been handed over")
 
 typedef enum nac_status {
 #define X(name, sentence) NAC_##name,
@@ -146,16 +147,27 @@ void nac_image_free(nac_image *image); /* leaves {0, 0, NULL}; NULL is fine */
 typedef struct nac_model nac_model;
 
 /* Reads an ONNX model (opset 7-25). The weights stay where they are: bytes must stay valid and unchanged until
- * nac_model_close. External data and functions are refused; operators are not looked at. */
+ * nac_model_close. Functions are refused; operators are not looked at. */
 nac_status nac_model_open(const void *bytes, size_t size, nac_model **model, nac_error *error);
 void nac_model_close(nac_model *model);
+
+/* The files, besides the model's own, that hold numbers of its tensors (ONNX external data: model.onnx.data): names in the order of their bytes,
+ * NULL past the last. No file is opened by the library. A name is a stranger's, but nac_model_open has refused all that could lead out of the
+ * model's folder: it is relative, parts are divided by '/', and there is neither '..' nor '\\' nor ':' nor a control character in it. */
+const char *nac_model_file(const nac_model *model, size_t index);
+
+/* Hands over the bytes of the file of that name, which must stay valid and unchanged until nac_model_close. A session needs all of them
+ * (NAC_NOT_FOUND names the first that it lacks), nac_model_info and nac_model_check none. NAC_INVALID_ARGUMENT: the model names no such file,
+ * or it is there already. NAC_MALFORMED: it ends before a tensor in it does. NAC_LIMIT_EXCEEDED: the model and its files have more
+ * than NAC_MAX_MODEL_BYTES bytes. */
+nac_status nac_model_attach(nac_model *model, const char *name, const void *bytes, size_t size, nac_error *error);
 
 /* NAC_UNSUPPORTED names the first operator, and its node, that the logits (the first output) need and that is not supported. A session
  * begins with the same look, before memory is taken for any weight. */
 nac_status nac_model_check(const nac_model *model, nac_error *error);
 
 /* JSON for `nac info`: { name, opset, producer, inputs, outputs, operators: {Conv: 20, ...}, labels, unsupported: ["Foo", ...],
- * parameters }. Owned by the model. */
+ * parameters, files: [{name, bytes}] }. files: those of nac_model_file, and the bytes that each must have at least. Owned by the model. */
 const char *nac_model_info(const nac_model *model);
 
 /* ---- Sessions ---------------------------------------------------------------------------------- */
@@ -341,7 +353,9 @@ nac_status nac_profile_set_metadata(nac_profile *profile, const char *key, const
 const char *nac_profile_metadata_key(const nac_profile *profile, size_t index);
 
 /* NAC_MISMATCH, with the first 8 digits of both, unless metadata "model" holds this SHA-256 (64 hexadecimal digits) of
- * the ONNX file's bytes. The host computes it (Web Crypto, node:crypto). */
+ * the ONNX file's bytes. The host computes it (Web Crypto, node:crypto). Of a model with other files (nac_model_file) it is the SHA-256
+ * of a text: the digits of the ONNX file, then those of every file in the order of their names, a newline after each. So it is what
+ * `sha256sum model.onnx model.onnx.data | cut -c1-64 | sha256sum` prints. */
 nac_status nac_profile_check_model(const nac_profile *profile, const char *sha256_hex, nac_error *error);
 
 /* Which images a profile has seen, so that an evaluation can refuse them: sets of 64-bit image hashes, chosen by the host

@@ -24,8 +24,11 @@
 
 /* ---- Models -------------------------------------------------------------------------------------- */
 
-#ifndef NAC_MAX_MODEL_BYTES /* of the ONNX file; protobuf has no larger ones; below 2^31 */
+#ifndef NAC_MAX_MODEL_BYTES /* of the ONNX file (protobuf has no larger ones) and of the files that it names together; below 2^31 */
 #define NAC_MAX_MODEL_BYTES 0x7fffffff
+#endif
+#ifndef NAC_MAX_MODEL_FILES /* that it names */
+#define NAC_MAX_MODEL_FILES 4096
 #endif
 #ifndef NAC_MAX_NODES /* of the ONNX file */
 #define NAC_MAX_NODES 20000

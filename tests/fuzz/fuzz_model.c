@@ -1,5 +1,6 @@
 /* fuzz_model.c - attempts to make the ONNX reader, the lowering, the passes or the planner read or write out of bounds, leak or
- * hang: the bytes are a model; what opens is planned for a 32x32 image and, where the plan is small, run forward and backward. */
+ * hang: the bytes are a model and, where it names files with weights, each of these files; what opens is planned for a 32x32 image and, where the plan
+ * is small, run forward and backward. */
 #include <string.h>
 
 #include "nac.h"
@@ -11,6 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     nac_session *session;
     nac_error error;
     if (nac_model_open(data, size, &model, &error) != NAC_OK) return 0;
+    for (size_t i = 0; nac_model_file(model, i); ++i) (void)nac_model_attach(model, nac_model_file(model, i), data, size, &error);
     const nac_session_options options = {.batch = 1, .height = 32, .width = 32, .backend = NAC_BACKEND_REFERENCE};
     if (nac_session_create(model, &options, &session, &error) == NAC_OK) {
         int dims[4];

@@ -74,9 +74,13 @@ const MODELS = [
     "UNSUPPORTED: node 'node_c': operator ?[2J? is not supported"],
   ['another opset', () => modelOf([node('Conv', ['x', 'w'], 'c'), ...TAIL, W, IMAGE, LOGITS], 99),
     'UNSUPPORTED: the model uses opset 99; opsets 7 to 25 are supported'],
-  ['weights in another file', () => golden('onnx/external_data.onnx'),
-    "UNSUPPORTED: tensor 'w' keeps its data in another file; save the model with its weights inside: in Python "
-    + 'onnx.save(onnx.load("model.onnx"), "whole.onnx")'],
+  ['weights in files that are not there', () => golden('onnx/external.onnx'),
+    "NOT_FOUND: weights lie in 'bias.bin' and 1 more, which are missing: they are needed beside the model"],
+  ['weights somewhere up the folders', () => golden('onnx/external_up.onnx'),
+    "MALFORMED: tensor 'w' lies in 'a/../../w.bin', which is no name of a file beside the model"],
+  ['weights at 1e3', () => golden('onnx/external_offset.onnx'), "MALFORMED: tensor 'w' lies in another file at '1e3', which is no number"],
+  ['weights beyond 2 GB', () => golden('onnx/external_far.onnx'),
+    "LIMIT_EXCEEDED: tensor 'w' lies in 'w.bin' at byte 2147483216 and has 432; a model and its files may have 2147483647"],
   ['a loop', () => golden('onnx/loop_needed.onnx'), "UNSUPPORTED: node 'again': operator Loop is not supported"],
   ['branches in branches', () => golden('onnx/branches_deep.onnx'), 'LIMIT_EXCEEDED: branches lie in each other, more than 4 deep'],
   // shapes

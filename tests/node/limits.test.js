@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import test from 'node:test';
 import { imageSize } from '../../wasm/js/image-size.js';
 import { loadImage } from '../../wasm/js/images.js';
-import { IMAGE_PIXELS, IMAGE_SIDE, LARGEST, checkImageSize } from '../../wasm/js/limits.js';
+import { IMAGE_PIXELS, IMAGE_SIDE, LARGEST, MODEL_FILES, checkImageSize } from '../../wasm/js/limits.js';
 import { codeOf, makeEngine } from './helpers/engine.js';
 import { pngOfSize } from './helpers/images.js';
 import { PREPROCESS } from './helpers/scene.js';
@@ -18,7 +18,7 @@ test('the limits are those of nac_limits.h, and so is the sentence', async () =>
   // Numbers there are C's, of which these are JavaScript's too.
   const limit = (name) => Function(`return ${new RegExp(`#define NAC_MAX_${name} (.+)`).exec(header)[1]}`)();
   assert.deepEqual(LARGEST, { image: limit('IMAGE_BYTES'), model: limit('MODEL_BYTES'), profile: limit('PROFILE_BYTES') });
-  assert.deepEqual([IMAGE_SIDE, IMAGE_PIXELS], ['IMAGE_SIDE', 'IMAGE_PIXELS'].map(limit));
+  assert.deepEqual([IMAGE_SIDE, IMAGE_PIXELS, MODEL_FILES], ['IMAGE_SIDE', 'IMAGE_PIXELS', 'MODEL_FILES'].map(limit));
   const engine = await makeEngine();
   const preprocess = engine.preprocess(PREPROCESS);
   const sentence = (body) => {

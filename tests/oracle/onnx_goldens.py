@@ -139,6 +139,48 @@ unpacked_int = field(8, b"int64.unpacked") + b"\x08\x02\x10\x07" + b"\x38\x05" +
 inner = graph([CONV, *TAIL], initializers=[*WEIGHT, *tensors]).SerializeToString()
 save("numbers", assembled(inner + field(5, unpacked_float) + field(5, unpacked_int)))
 
+# ---- Weights in other files ------------------------------------------------------------------------
+
+
+def outside(tensor, location, **entries):
+    """The tensor without its numbers, which lie at `location`."""
+    tensor = TensorProto.FromString(tensor.SerializeToString())
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    for key, entry in dict(location=location, **entries).items():
+        tensor.external_data.add(key=key, value=str(entry))
+    return tensor
+
+
+def with_bias(weight, bias):
+    """A network whose bias is a node's attribute."""
+    return model([node("Constant", [], ["b"], value=bias), node("Conv", ["x", "w", "b"], ["features"], name="conv", kernel_shape=[3, 3]), *TAIL],
+                 initializers=[weight])
+
+
+# The same network twice: external.onnx with external.onnx.data and bias.bin, and in one file.
+bias = numpy_helper.from_array(np.float32([-1, 0.5, 0.25, 2]), "")
+external = with_bias(outside(WEIGHT[0], "external.onnx.data", offset=16, length=432, checksum="0" * 40), outside(bias, "bias.bin"))
+helper.set_model_props(external, {"note": "x" * 100})  # fuzz_model takes the model itself for its files, so it must be as long as they are
+save("external", external)
+save("external_inside", with_bias(WEIGHT[0], bias))
+(OUT / "external.onnx.data").write_bytes(bytes(16) + WEIGHT[0].raw_data)
+(OUT / "bias.bin").write_bytes(bias.raw_data)
+
+
+def broken_external(name, **entries):
+    save(name, model([CONV, *TAIL], initializers=[outside(WEIGHT[0], entries.pop("location", "w.bin"), **entries)]))
+
+
+broken_external("external_length", length=431)
+broken_external("external_offset", offset="1e3")
+broken_external("external_far", offset=2**31 - 432)
+broken_external("external_overflow", offset=2**64 + 16)
+broken_external("external_up", location="a/../../w.bin")
+nowhere = outside(WEIGHT[0], "w.bin")
+del nowhere.external_data[:]
+save("external_nowhere", model([CONV, *TAIL], initializers=[nowhere]))
+
 # ---- Broken or not supported: the reader ----------------------------------------------------------
 
 save("text", b"This is a text, and not a model at all.")
@@ -180,9 +222,6 @@ save("sparse_initializer", sparse)
 sparse_constant = node("Constant", [], ["w"], name="thin")
 sparse_constant.attribute.add(name="sparse_value", type=onnx.AttributeProto.SPARSE_TENSOR)
 save("sparse_constant", model([sparse_constant, CONV, *TAIL]))
-external = model([CONV, *TAIL], initializers=WEIGHT)
-external.graph.initializer[0].data_location = TensorProto.EXTERNAL
-save("external_data", external)
 
 
 def broken_weight(name, **fields):

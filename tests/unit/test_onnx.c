@@ -56,7 +56,12 @@ static const struct {
     {"functions", NAC_UNSUPPORTED, "functions of its own"},
     {"sparse_initializer", NAC_UNSUPPORTED, "sparse initializer"},
     {"sparse_constant", NAC_UNSUPPORTED, "node 'thin' (Constant) has a sparse tensor"},
-    {"external_data", NAC_UNSUPPORTED, "tensor 'w' keeps its data in another file; save the model with its weights inside: in Python onnx.save("},
+    {"external_nowhere", NAC_MALFORMED, "tensor 'w' lies in another file, but the model does not say in which"},
+    {"external_up", NAC_MALFORMED, "tensor 'w' lies in 'a/../../w.bin', which is no name of a file beside the model"},
+    {"external_length", NAC_MALFORMED, "tensor 'w' has 432 bytes by its dimensions but '431' in another file"},
+    {"external_offset", NAC_MALFORMED, "tensor 'w' lies in another file at '1e3', which is no number"},
+    {"external_far", NAC_LIMIT_EXCEEDED, "tensor 'w' lies in 'w.bin' at byte 2147483216 and has 432; a model and its files may have 2147483647"},
+    {"external_overflow", NAC_LIMIT_EXCEEDED, "tensor 'w' lies in 'w.bin' at byte 18446744073709551632 and has 432"},
     {"raw_data_short", NAC_MALFORMED, "tensor 'w' has 431 bytes of data, which its elements of 4 bytes do not fill"},
     {"raw_data_long", NAC_MALFORMED, "108 elements by its dimensions but 109 by its data"},
     {"typed_data_short", NAC_MALFORMED, "tensor 'w' has 108 elements by its dimensions but 107 by its data"},
@@ -99,7 +104,7 @@ static void test_info(void) {
     const char *expected =
         "{\"name\":\"tiny\",\"opset\":13,\"producer\":\"tests 1\",\"inputs\":[{\"name\":\"x\",\"dims\":[null,3,8,8]}],"
         "\"outputs\":[{\"name\":\"logits\",\"dims\":[null,4]}],\"operators\":{\"Conv\":1,\"Flatten\":1,\"GlobalAveragePool\":1},"
-        "\"labels\":[\"a\",\"b\",\"c\",\"\xc3\xa9\"],\"unsupported\":[],\"parameters\":108}";
+        "\"labels\":[\"a\",\"b\",\"c\",\"\xc3\xa9\"],\"unsupported\":[],\"parameters\":108,\"files\":[]}";
     if (strcmp(nac_model_info(model), expected) != 0) printf("%s\n", nac_model_info(model));
     ENSURE(strcmp(nac_model_info(model), expected) == 0);
     nac_model_close(model);
@@ -237,7 +242,7 @@ static void test_filters(void) {
 
 /* ---- Hostile bytes ----------------------------------------------------------------------------- */
 
-static const char *const sound[] = {"sound", "unsorted", "initializer_as_input", "numbers", "nhwc", "softmax_image", "view", "side_output"};
+static const char *const sound[] = {"sound", "unsorted", "initializer_as_input", "numbers", "nhwc", "softmax_image", "view", "side_output", "external"};
 
 /* An exact copy, so that a sanitizer sees a read of one byte too many. Whatever opens is lowered, too. */
 static void try_bytes(const uint8_t *bytes, size_t size) {
@@ -246,6 +251,8 @@ static void try_bytes(const uint8_t *bytes, size_t size) {
     nac_model *model = NULL;
     error = (nac_error){0};
     if (nac_model_open(copy, size, &model, &error) == NAC_OK) {
+        /* As long as its files are: what is not attached ends before any weight is read. */
+        for (size_t i = 0; nac_model_file(model, i); ++i) (void)nac_model_attach(model, nac_model_file(model, i), copy, size, &error);
         nac_graph graph;
         memset(&graph, 0, sizeof graph);
         int *bindings = malloc(((size_t)model->tensor_count + 1) * sizeof *bindings);

@@ -46,6 +46,7 @@ static nac_error error;
 static nac_status open_and_lower(const void *bytes, size_t size) {
     nac_model *model = NULL;
     NAC_TRY(nac_model_open(bytes, size, &model, &error));
+    for (size_t i = 0; nac_model_file(model, i); ++i) ENSURE_OK(nac_model_attach(model, nac_model_file(model, i), bytes, size, &error), &error);
     nac_graph graph;
     memset(&graph, 0, sizeof graph);
     int *bindings = malloc(((size_t)model->tensor_count + 1) * sizeof *bindings);
@@ -57,7 +58,7 @@ static nac_status open_and_lower(const void *bytes, size_t size) {
 }
 
 static void test_out_of_memory(void) {
-    static const char *const files[] = {"onnx/sound.onnx", "onnx/unsorted.onnx", "onnx/nhwc.onnx", "onnx/view.onnx", "onnx/softmax_image.onnx"};
+    static const char *const files[] = {"onnx/sound.onnx", "onnx/unsorted.onnx", "onnx/nhwc.onnx", "onnx/view.onnx", "onnx/softmax_image.onnx", "onnx/external.onnx"};
     for (size_t i = 0; i < sizeof files / sizeof *files; ++i) {
         golden file = golden_read(files[i]);
         nac_status status = NAC_OUT_OF_MEMORY;
@@ -100,6 +101,7 @@ static void test_bounded(void) {
     ensure_bounded("inputs", "\x5a\x03\x0a\x01x", 5, SIZE, 64);
     ensure_bounded("outputs", "\x62\x03\x0a\x01x", 5, SIZE, 64);
     ensure_bounded("initializers", "\x2a\x06\x42\x01x\x08\x00\x10", 8, SIZE, 64);
+    ensure_bounded("files", "\x2a\x18\x42\x01x\x70\x01\x10\x01\x08\x00\x6a\x0d\x0a\x08location\x12\x01y", 26, SIZE, 64);
     ensure_bounded("nodes", "\x0a\x04\x22\x02Hi", 6, SIZE, 64);
     /* one node's many parts */
     static char node[1 << 16];

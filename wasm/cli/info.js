@@ -1,8 +1,9 @@
 // @ts-check
 /** nac info: what a model or a profile holds. */
 import { NacError } from '../js/error.js';
-import { readBytes } from '../js/host-node.js';
+import { host, readBytes } from '../js/host-node.js';
 import { inspect } from '../js/inspect.js';
+import { readFiles } from '../js/model-source.js';
 import { UsageError, numbersOf } from './shared/args.js';
 import { named } from './shared/files.js';
 import { makeEngine } from './shared/model.js';
@@ -13,7 +14,7 @@ export const help = `
 nac info FILE [--shape H,W] [--json]
 
 Of an ONNX model: inputs, operators, taps that can be chosen, multiply-adds and memory. Of a profile: model, layers, images,
-threshold and preprocessing.
+threshold and preprocessing. Weights that a model keeps in other files (model.onnx.data) are read from beside it, by every command.
 
   --shape H,W          input size, for a model that leaves it free (224,224)
   --json               one JSON document on standard output
@@ -30,7 +31,10 @@ export async function run({ values, paths }) {
   const [file] = paths;
   const bytes = await readBytes(file, { kind: 'model' });
   const engine = await makeEngine();
-  const document = await named(file, () => (isSafetensors(bytes) ? ofProfile(engine, bytes) : ofModel(engine, bytes, shape)));
+  const profile = isSafetensors(bytes);
+  // A model that lacks some of its weights is described all the same.
+  const files = profile ? [] : await readFiles(host, file, bytes).catch((error) => (error.files ? [] : Promise.reject(error)));
+  const document = await named(file, () => (profile ? ofProfile(engine, bytes) : ofModel(engine, bytes, { files, shape })));
   const { text, ...facts } = document;
   if (values.json) process.stdout.write(`${JSON.stringify({ schema: 'nac.info/1', file, ...facts }, null, 2)}\n`);
   else process.stdout.write(`${file}: ${text.join('\n')}\n`);
@@ -94,10 +98,10 @@ function thresholdsByClass(profile, labels) {
 /**
  * @param {import('../js/engine.js').Engine} engine
  * @param {Uint8Array} bytes
- * @param {[number, number] | undefined} shape
+ * @param {{ files: import('../js/model-source.js').NamedBytes[], shape: [number, number] | undefined }} options
  */
-function ofModel(engine, bytes, shape) {
-  const { model: info, session, sizeIs, error } = inspect(engine, bytes, shape);
+function ofModel(engine, bytes, options) {
+  const { model: info, session, sizeIs, error } = inspect(engine, bytes, options);
   const note = error ? `it cannot be run here: ${error.message}` : sizeIs === 'free' ? 'sizes are for an input of 224 x 224 (--shape chooses another)' : '';
   const list = (/** @type {any[]} */ values) => (values ?? []).map(({ name, dims }) => `${name} [${dims?.map((/** @type {any} */ size) => size ?? '?').join(', ') ?? '?'}]`).join(', ');
   const text = [
@@ -107,6 +111,7 @@ function ofModel(engine, bytes, shape) {
     `operators ${Object.entries(info.operators ?? {}).map(([name, count]) => `${name} ${count}`).join(', ')}`,
     ...(info.unsupported.length > 0 ? [`not supported ${info.unsupported.join(', ')}`] : []),
     `parameters ${info.parameters}`,
+    ...(info.files.length > 0 ? [`weights   in ${info.files[0].name}${info.files.length > 1 ? ` and ${info.files.length - 1} more` : ''}`] : []),
   ];
   if (session) {
     const mebi = (/** @type {number} */ size) => `${(size / 2 ** 20).toFixed(1)} MiB`;

@@ -6,6 +6,7 @@ import { Engine } from './engine.js';
 import { POOLS } from './engine/model.js';
 import { NacError } from './error.js';
 import { expandSprites, nameOf } from './images.js';
+import { divideModel } from './model-source.js';
 import { collectStates } from './states.js';
 import { holdOut } from './subset.js';
 
@@ -13,7 +14,7 @@ import { holdOut } from './subset.js';
 
 /**
  * @typedef {object} BuildOptions
- * @property {import('./detector.js').Source} model
+ * @property {import('./detector.js').ModelSource} model
  * @property {Iterable<ImageInput> | AsyncIterable<ImageInput>} images in-distribution; right and wrong classified ones alike
  * @property {Iterable<ImageInput> | AsyncIterable<ImageInput>} [holdout] images for the threshold, none of which is in `images`
  * @property {number} [holdoutFraction] without holdout: the share of `images` to hold out, 0.2; 0: no threshold
@@ -88,7 +89,7 @@ export async function build(host, options) {
     const profile = collector.finish();
     const { calibration, repeated } = await calibrate(engine, profile, statesOf(parts.holdout), falseAlarm);
     describeProfile(profile, {
-      modelName: options.modelName ?? nameOf(options.model),
+      modelName: options.modelName ?? nameOf(divideModel(options.model).model),
       sha256,
       preprocess: info.preprocess,
       labels: options.labels ?? info.labels,

@@ -1,9 +1,8 @@
 // @ts-check
 /** The detector: a model, its profile, and workers that score images. */
 import { NacError } from './error.js';
-import { sha256Hex } from './hash.js';
-import { bytesOf, expandSprites, isCoreFormat, loadImage, nameOf } from './images.js';
-import { checkSize } from './limits.js';
+import { expandSprites, isCoreFormat, loadImage, nameOf } from './images.js';
+import { divideModel, hashModel, readModel, readSource, sourceName } from './model-source.js';
 import { Inline, Pool, inOrder } from './pool.js';
 import { checkSelfTest, testImage } from './selftest.js';
 import { chooseVariant } from './variants.js';
@@ -13,7 +12,8 @@ import { chooseVariant } from './variants.js';
  * @typedef {import('./result.js').Result} Result
  * @typedef {import('./images.js').ImageInput} ImageInput
  * @typedef {import('./variants.js').Variant} Variant
- * @typedef {URL | string | Blob | ArrayBuffer | ArrayBufferView} Source
+ * @typedef {import('./model-source.js').Source} Source
+ * @typedef {import('./model-source.js').ModelSource} ModelSource
  * @typedef {Source | WebAssembly.Module | { simd: Source | WebAssembly.Module, relaxed?: Source | WebAssembly.Module }} WasmSource
  * @typedef {{ stage: 'wasm' | 'model' | 'profile' | 'images', loaded: number, total: number | null }} Progress
  */
@@ -28,29 +28,6 @@ import { chooseVariant } from './variants.js';
  * @property {(progress: Progress) => void} [onProgress]
  * @property {AbortSignal} [signal]
  */
-
-/**
- * The bytes of a model, a profile or a binary.
- * @param {Host} host
- * @param {Source} source
- * @param {{ kind?: import('./limits.js').Kind, signal?: AbortSignal, onProgress?: (progress: { loaded: number, total: number | null }) => void }} options
- */
-async function readSource(host, source, options) {
-  const { kind } = options;
-  const size = /** @type {any} */ (source)?.byteLength ?? /** @type {any} */ (source)?.size;
-  if (kind && size) checkSize(kind, size, nameOf(source));
-  if (source instanceof ArrayBuffer) return new Uint8Array(source);
-  if (ArrayBuffer.isView(source)) return bytesOf(source);
-  if (source instanceof Blob) return new Uint8Array(await source.arrayBuffer());
-  if (typeof source === 'string' || source instanceof URL) return host.read(source, options);
-  throw new NacError('INVALID_ARGUMENT', 'a URL, a File or Blob, or bytes are needed');
-}
-
-/** @param {any} source */
-function sourceName(source) {
-  if (typeof source === 'string') return source;
-  return source instanceof URL ? source.href : nameOf(source);
-}
 
 /**
  * The compiled binary for this machine.
@@ -76,7 +53,7 @@ export async function loadModule(host, { wasm, variant: asked = 'auto', signal, 
   }
 }
 
-/** @typedef {CommonOptions & { model: Source, profile?: Source, preprocess?: string | object, taps?: import('./engine.js').Tap[] }} PoolOptions */
+/** @typedef {CommonOptions & { model: ModelSource, profile?: Source, preprocess?: string | object, taps?: import('./engine.js').Tap[] }} PoolOptions */
 
 /**
  * All that a worker needs, read and compiled.
@@ -86,15 +63,15 @@ export async function loadModule(host, { wasm, variant: asked = 'auto', signal, 
  */
 async function loadSetup(host, options) {
   const { model: modelSource, profile: profileSource, preprocess, taps, signal, onProgress } = options;
-  const read = (/** @type {'model' | 'profile'} */ stage, /** @type {Source} */ source) =>
-    readSource(host, source, { kind: stage, signal, onProgress: (progress) => onProgress?.({ stage, ...progress }) });
-  const [{ module, variant }, { model, sha256 }, profile] = await Promise.all([
+  const report = (/** @type {'model' | 'profile'} */ stage) => (/** @type {import('./model-source.js').Amount} */ amount) => onProgress?.({ stage, ...amount });
+  const [{ module, variant }, { model, files, sha256 }, profile] = await Promise.all([
     loadModule(host, options),
-    read('model', modelSource).then(async (bytes) => ({ model: bytes, sha256: await sha256Hex(bytes) })),
-    profileSource === undefined ? undefined : read('profile', profileSource),
+    readModel(host, modelSource, { signal, onProgress: report('model') }).then(async (read) => ({ ...read, sha256: await hashModel(read) })),
+    profileSource === undefined ? undefined : readSource(host, profileSource, { kind: 'profile', signal, onProgress: report('profile') }),
   ]);
   signal?.throwIfAborted();
-  return { module, variant, model, sha256, profile, names: { model: sourceName(modelSource), profile: sourceName(profileSource) }, preprocess, taps };
+  const names = { model: sourceName(divideModel(modelSource).model), profile: sourceName(profileSource) };
+  return { module, variant, model, files, sha256, profile, names, preprocess, taps };
 }
 
 /**
@@ -153,7 +130,7 @@ export class Detector {
 
   /**
    * @param {Host} host
-   * @param {CommonOptions & { model: Source, profile: Source }} options
+   * @param {CommonOptions & { model: ModelSource, profile: Source }} options
    */
   static async load(host, options) {
     if (options?.model === undefined) throw new NacError('INVALID_ARGUMENT', 'loadDetector needs a model');

@@ -81,7 +81,8 @@ export class Engine {
 
   /**
    * @param {Uint8Array} bytes an ONNX file; copied
-   * @param {{ check?: boolean }} [options] check: refuse a model with an operator that is not supported
+   * @param {{ check?: boolean, files?: import('./model-source.js').NamedBytes[] }} [options] check: refuse a model with an operator that is not supported;
+   *   files: those that it names for its weights, copied too. Others are not looked at
    */
   openModel(bytes, options) {
     return new Model(this.#heap, bytes, options);

@@ -2,6 +2,7 @@
 /** What a page offers: workers, fetch, and decoders for the formats that the core does not read. */
 import { readBody } from './body.js';
 import { NacError } from './error.js';
+import { addressBeside } from './host.js';
 import { imageSize } from './image-size.js';
 import { checkImageSize } from './limits.js';
 
@@ -30,6 +31,9 @@ export const host = {
     if (!response.ok) throw new NacError('NOT_FOUND', `${source}: the server answers ${response.status} ${response.statusText}`.trimEnd());
     return readBody(response, { kind, name: String(source), onProgress });
   },
+
+  // A worker has no document.
+  beside: (source, name) => addressBeside(new URL(source, /** @type {any} */ (globalThis).document?.baseURI ?? location.href), name),
 
   /** WebP, AVIF, GIF, …: whatever this browser shows. Its pixels may differ a little from another browser's. */
   async decode(bytes) {

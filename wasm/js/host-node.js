@@ -2,11 +2,13 @@
 /** What Node offers. The only module of this folder, with worker-node.js, that imports from Node. */
 import { open } from 'node:fs/promises';
 import os from 'node:os';
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import v8 from 'node:v8';
 import { Worker } from 'node:worker_threads';
 import { readBody } from './body.js';
 import { NacError } from './error.js';
+import { addressBeside } from './host.js';
 import { checkSize } from './limits.js';
 
 /** @typedef {import('./host.js').Host} Host */
@@ -41,29 +43,33 @@ export const host = {
       if (!response.ok) throw new NacError('NOT_FOUND', `${address}: the server answers ${response.status}`);
       return readBody(response, { kind, name: String(address), onProgress });
     }
-    const path = address instanceof URL ? fileURLToPath(address) : address;
-    const bytes = await readBytes(path, { kind, signal });
+    const bytes = await readBytes(address instanceof URL ? fileURLToPath(address) : address, { kind, signal });
     onProgress?.({ loaded: bytes.length, total: bytes.length });
     return bytes;
+  },
+
+  beside(source, name) {
+    const address = source instanceof URL ? source : toAddress(source);
+    return address instanceof URL ? addressBeside(address, name) : path.join(path.dirname(address), ...name.split('/'));
   },
 };
 
 /**
  * A file's bytes. NOT_FOUND where it cannot be read; LIMIT_EXCEEDED, before it is read, where it is too large for what it is.
- * @param {string} path
+ * @param {string} file
  * @param {{ kind?: import('./limits.js').Kind, signal?: AbortSignal }} [options]
  */
-export async function readBytes(path, { kind, signal } = {}) {
+export async function readBytes(file, { kind, signal } = {}) {
   let handle;
   try {
-    handle = await open(path);
-    if (kind) checkSize(kind, (await handle.stat()).size, path);
+    handle = await open(file);
+    if (kind) checkSize(kind, (await handle.stat()).size, file);
     const bytes = await handle.readFile({ signal });
     return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
   } catch (error) {
     if (signal?.aborted) throw signal.reason;
     if (error instanceof NacError) throw error;
-    throw new NacError('NOT_FOUND', `${path}: ${reasonOf(/** @type {NodeJS.ErrnoException} */ (error))}`);
+    throw new NacError('NOT_FOUND', `${file}: ${reasonOf(/** @type {NodeJS.ErrnoException} */ (error))}`);
   } finally {
     await handle?.close();
   }

@@ -9,7 +9,15 @@
  * @property {import('./pool.js').CreateWorker} createWorker
  * @property {(source: URL | string, options: { kind?: import('./limits.js').Kind, signal?: AbortSignal, onProgress?: (progress: { loaded: number, total: number | null }) => void }) => Promise<Uint8Array>} read
  *   kind: of what; a limit for its size
+ * @property {(source: URL | string, name: string) => URL | string | null} beside the file of that name in the folder of another, null where that is in none
  * @property {(bytes: Uint8Array) => Promise<{ pixels: Uint8Array, width: number, height: number } | null>} [decode]
  *   an image that is neither PNG nor JPEG, null where the host cannot either
  */
-export {};
+
+/**
+ * @param {URL} address
+ * @param {string} name of a file, parts divided by '/'; every part is one, whatever is in it
+ */
+export function addressBeside(address, name) {
+  return /^(blob|data):/.test(address.protocol) ? null : new URL(name.split('/').map(encodeURIComponent).join('/'), address);
+}

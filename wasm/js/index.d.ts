@@ -1,10 +1,16 @@
 /** Types of the package, for browsers (index.js) and Node (node.js) alike. */
 
-// A program for Node may be compiled without the DOM's types, which these two belong to.
+// A program for Node may be compiled without the DOM's types, which these three belong to.
 type WasmModule = typeof globalThis extends { WebAssembly: { Module: { prototype: infer M } } } ? M : object;
+type NamedFile = typeof globalThis extends { File: { prototype: infer F } } ? F : Blob & { readonly name: string };
 type WebWorker = typeof globalThis extends { Worker: { prototype: infer W } } ? W : object;
 
 export type Source = URL | string | Blob | ArrayBuffer | ArrayBufferView;
+/**
+ * A model, and the files that it names for its weights (ONNX external data: model.onnx.data). Alone: they are looked for beside it, where it has an
+ * address. Files: they are found among these, by their names; what else is there does not matter. Or with a source for each of the names.
+ */
+export type ModelSource = Source | NamedFile[] | { model: Source; files: Record<string, Source> };
 export type Variant = 'simd' | 'relaxed';
 export type Pool = 'sum' | 'nhwc' | 'mean' | 'cls' | 'none';
 
@@ -46,6 +52,7 @@ export interface LazyImage {
 }
 
 export interface Progress {
+  /** model: with the files that it names. */
   stage: 'wasm' | 'model' | 'profile' | 'images';
   loaded: number;
   /** null where it is not known */
@@ -147,6 +154,7 @@ export interface Explanation {
 
 export interface DetectorInfo {
   variant: string;
+  /** Of the model's file; of a model with files for its weights, of all of them: see nac_profile_check_model in nac.h. */
   sha256: string;
   labels?: string[];
   classes?: number;
@@ -242,10 +250,10 @@ export interface SelfTest {
 }
 
 /** Loads a model and its profile. The profile must have been made of this model (MISMATCH otherwise). */
-export function loadDetector(options: CommonOptions & { model: Source; profile: Source }): Promise<Detector>;
+export function loadDetector(options: CommonOptions & { model: ModelSource; profile: Source }): Promise<Detector>;
 
 export interface BuildOptions extends CommonOptions {
-  model: Source;
+  model: ModelSource;
   /** In-distribution images, right and wrong classified ones alike. */
   images: Iterable<ImageInput> | AsyncIterable<ImageInput>;
   /** Images for the threshold; those that are in `images` too are left out. */
@@ -327,13 +335,15 @@ export class Workbench {
 }
 
 export function openWorkbench(
-  options: CommonOptions & { model: Source; layers?: BuildOptions['layers']; preprocess?: string | Record<string, any> },
+  options: CommonOptions & { model: ModelSource; layers?: BuildOptions['layers']; preprocess?: string | Record<string, any> },
 ): Promise<Workbench>;
 
 /** `code`: MALFORMED, UNSUPPORTED, MISMATCH, LIMIT_EXCEEDED, NOT_FINITE, INVALID_ARGUMENT, OUT_OF_MEMORY, INTERNAL; NO_SIMD, NOT_FOUND, WORKER_FAILED, TIMEOUT, CLOSED. */
 export class NacError extends Error {
-  constructor(code: string, message: string);
+  constructor(code: string, message: string, files?: string[]);
   code: string;
+  /** Of NOT_FOUND, where a model lacks files that it names for its weights: these names. */
+  files?: string[];
 }
 
 export function supports(variant: Variant): boolean;

@@ -16,12 +16,13 @@ const ASSUMED = 224;
 /**
  * @param {import('./engine.js').Engine} engine
  * @param {Uint8Array} bytes an ONNX file
- * @param {[number, number]} [shape] height and width, for a model that leaves them free
+ * @param {{ files?: import('./model-source.js').NamedBytes[], shape?: [number, number] }} [options] files: those that the model names; shape: height
+ *   and width, for a model that leaves them free
  * @returns {Inspection}
  */
-export function inspect(engine, bytes, shape) {
+export function inspect(engine, bytes, { files, shape } = {}) {
   // A model with operators that are not supported is described all the same.
-  const model = engine.openModel(bytes, { check: false });
+  const model = engine.openModel(bytes, { check: false, files });
   const { info } = model;
   const [batch, , height, width] = info.inputs?.[0]?.dims ?? [];
   const free = !(height > 0 && width > 0);

@@ -9,6 +9,8 @@ import { NacError } from './error.js';
 
 /** Bytes of a file. @type {Record<Kind, number>} */
 export const LARGEST = { image: 256 * 2 ** 20, model: 2 ** 31 - 1, profile: 2 ** 30 };
+/** Files that a model may name. */
+export const MODEL_FILES = 4096;
 export const IMAGE_SIDE = 32768;
 export const IMAGE_PIXELS = 100_000_000;
 
@@ -21,6 +23,14 @@ const NOUNS = { image: 'an image file', model: 'a model', profile: 'a profile' }
  */
 export function checkSize(kind, bytes, name = '') {
   if (bytes > LARGEST[kind]) throw new NacError('LIMIT_EXCEEDED', `${name && `${name}: `}the file has ${bytes} bytes; ${NOUNS[kind]} may have ${LARGEST[kind]}`);
+}
+
+/**
+ * @param {number} bytes of a model and its files
+ * @param {string} name of the model
+ */
+export function checkModelSize(bytes, name) {
+  if (bytes > LARGEST.model) throw new NacError('LIMIT_EXCEEDED', `${name && `${name}: `}the model and its files have more than the ${LARGEST.model} bytes that a model may have`);
 }
 
 /**

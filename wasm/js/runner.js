@@ -16,7 +16,8 @@ import { makeResult } from './result.js';
  * @property {WebAssembly.Module} module
  * @property {string} variant name for results
  * @property {Uint8Array} model
- * @property {string} [sha256] of the model; the profile must have been made of it
+ * @property {import('./model-source.js').NamedBytes[]} [files] that it names for its weights
+ * @property {string} [sha256] of the model and its files; the profile must have been made of it
  * @property {{ model: string, profile: string }} [names] for messages
  * @property {Uint8Array} [profile]
  * @property {string | object} [preprocess] where there is no profile
@@ -60,7 +61,7 @@ export class Runner {
     this.#setup = setup;
     const { profile, sha256, names } = setup;
     // First of all: of a file that is no model, the profile's mismatch is not what there is to say.
-    this.#model = naming(names?.model, () => engine.openModel(setup.model));
+    this.#model = naming(names?.model, () => engine.openModel(setup.model, { files: setup.files }));
     if (profile)
       this.#profile = naming(names?.profile, () => {
         const opened = engine.openProfile(profile);
@@ -77,9 +78,10 @@ export class Runner {
     this.#batch = Number.isInteger(fixed) && fixed > 0 ? fixed : 1;
     if (this.#preprocess?.fixed) {
       const { width, height } = this.#preprocess.size(1, 1);
-      // Every image has this size, so the file is not needed again.
+      // Every image has this size, so the files are not needed again.
       this.#sessionFor(height, width, { closeModel: true });
       setup.model = new Uint8Array(0);
+      setup.files = [];
     }
   }
 

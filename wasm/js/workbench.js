@@ -9,6 +9,7 @@ import { openPool } from './detector.js';
 import { Engine } from './engine.js';
 import { NacError } from './error.js';
 import { nameOf } from './images.js';
+import { divideModel } from './model-source.js';
 import { collectStates } from './states.js';
 import { madeUp } from './synthetic.js';
 import { tune } from './tune.js';
@@ -45,12 +46,12 @@ export class Workbench {
 
   /**
    * @param {import('./host.js').Host} host
-   * @param {import('./detector.js').CommonOptions & { model: import('./detector.js').Source, layers?: import('./build.js').BuildOptions['layers'], preprocess?: string | object }} options
+   * @param {import('./detector.js').CommonOptions & { model: import('./detector.js').ModelSource, layers?: import('./build.js').BuildOptions['layers'], preprocess?: string | object }} options
    */
   static async open(host, options) {
     const { preprocess = 'imagenet', layers, ...common } = options;
     const opened = await openPool(host, { ...common, profile: undefined, preprocess, taps: parseLayers(layers) });
-    return new Workbench(host, opened, await Engine.create(opened.module), nameOf(options.model));
+    return new Workbench(host, opened, await Engine.create(opened.module), nameOf(divideModel(options.model).model));
   }
 
   /** Images of each part. */

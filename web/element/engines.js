@@ -26,6 +26,8 @@ function identify(source) {
   if (source === undefined || source === null) return '';
   if (typeof source === 'string' || source instanceof URL) return new URL(source, document.baseURI).href;
   if (source.simd) return [identify(source.simd), identify(source.relaxed)].join(' ');
+  if (Array.isArray(source)) return source.map(identify).join(' ');
+  if (source.files) return [identify(source.model), ...Object.entries(source.files).map(([name, file]) => `${name} ${identify(file)}`)].join(' ');
   if (!numbers.has(source)) numbers.set(source, ++count);
   return `#${numbers.get(source)}`;
 }

@@ -1,5 +1,5 @@
 /** Types of "nac-wasm/element". Importing it defines <nac-detector>. */
-import type { Detector, DetectorInfo, ImageInput, NacError, Progress, Result, Source, CommonOptions } from '../../wasm/js/index.js';
+import type { Detector, DetectorInfo, ImageInput, ModelSource, NacError, Progress, Result, Source, CommonOptions } from '../../wasm/js/index.js';
 
 export interface NacDetectorEvents {
   /** The engine is there. */
@@ -14,8 +14,8 @@ export interface NacDetectorEvents {
 
 /** Attributes: model, profile, wasm, variant, workers, loading="lazy", multiple, explain, disabled. */
 export class NacDetector extends HTMLElement {
-  /** As attributes these are addresses; as properties also files or bytes. */
-  model: Source | null;
+  /** As attributes these are addresses; as properties also files or bytes, and a model with the files that it names for its weights. */
+  model: ModelSource | null;
   profile: Source | null;
   /** As an attribute: one address, or (with a slash at its end) the folder of both binaries. */
   get wasm(): CommonOptions['wasm'] | string | null;

@@ -66,6 +66,15 @@ static void add_labels(yyjson_mut_doc *doc, yyjson_mut_val *root, const nac_read
     yyjson_doc_free(labels);
 }
 
+static void add_files(yyjson_mut_doc *doc, yyjson_mut_val *root, const nac_model *model) {
+    yyjson_mut_val *files = yyjson_mut_obj_add_arr(doc, root, "files");
+    for (size_t i = 0; i < model->file_count; ++i) {
+        yyjson_mut_val *file = yyjson_mut_arr_add_obj(doc, files);
+        yyjson_mut_obj_add_str(doc, file, "name", model->files[i].name);
+        yyjson_mut_obj_add_uint(doc, file, "bytes", model->files[i].last->offset + model->files[i].last->length);
+    }
+}
+
 nac_status nac_write_model_info(nac_reader *reader) {
     nac_model *model = reader->model;
     bool failed;
@@ -89,6 +98,7 @@ nac_status nac_write_model_info(nac_reader *reader) {
     for (int t = 0; t < model->tensor_count; ++t)
         if (model->initializers[t] && nac_onnx_tensor_is_float(model->initializers[t])) parameters += model->initializers[t]->count;
     yyjson_mut_obj_add_uint(doc, root, "parameters", parameters);
+    add_files(doc, root, model);
     model->info = complete && !failed ? yyjson_mut_write_opts(doc, 0, &allocator, NULL, NULL) : NULL;
     yyjson_mut_doc_free(doc);
     return model->info ? NAC_OK : nac_out_of_memory(reader->error, "the model's description");

@@ -3,6 +3,7 @@
 
 static nac_status read_all(nac_reader *reader) {
     NAC_TRY(nac_read_model(reader));
+    NAC_TRY(nac_sort_files(reader));
     NAC_TRY(nac_sort_names(reader));
     NAC_TRY(nac_sort_nodes(reader));
     return nac_write_model_info(reader);
@@ -19,6 +20,7 @@ nac_status nac_model_open(const void *bytes, size_t size, nac_model **model, nac
         return nac_out_of_memory(error, "the model");
     }
     opened->memory = arena;
+    opened->bytes = size;
     nac_reader reader = {.bytes = bytes, .size = size, .arena = arena, .model = opened, .error = error};
     const nac_status status = read_all(&reader);
     if (status != NAC_OK) {

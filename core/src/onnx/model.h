@@ -1,13 +1,29 @@
 /* model.h - an ONNX file as read: names, attributes, and where the weights lie. No shapes are inferred here.
  *
- * Strings are copied and NUL-terminated; tensors stay in the file's bytes (which outlive the model) and are turned to float32
+ * Strings are copied and NUL-terminated; tensors stay in the files' bytes (which outlive the model) and are turned to float32
  * or int64 when a session asks, so that weights are not held twice. */
 #ifndef NAC_ONNX_MODEL_H
 #define NAC_ONNX_MODEL_H
 
 #include "base/base.h"
 
-/* A TensorProto. Its numbers lie in raw_data, or in float_data / int32_data / int64_data / double_data, packed or not. */
+/* A file besides the model's own that tensors lie in. */
+typedef struct nac_onnx_file {
+    const char *name;
+    const struct nac_onnx_external *last; /* the tensor that reaches furthest into it */
+    const uint8_t *bytes;                 /* NULL until nac_model_attach */
+} nac_onnx_file;
+
+/* Where in such a file a tensor's numbers lie. Below NAC_MAX_MODEL_BYTES is checked when the model is opened; below the file's end, when it
+ * is attached. */
+typedef struct nac_onnx_external {
+    const char *tensor; /* its name */
+    const char *file_name;
+    size_t offset, length;
+    const nac_onnx_file *file;
+} nac_onnx_external;
+
+/* A TensorProto. Its numbers lie in raw_data, or in float_data / int32_data / int64_data / double_data, packed or not, or in another file. */
 typedef struct nac_onnx_tensor {
     const char *name;
     int data_type; /* TensorProto.DataType: 1 float, 2 uint8, 3 int8, 5 int16, 6 int32, 7 int64, 9 bool, 10 float16, 11 double, 16 bfloat16 */
@@ -16,7 +32,8 @@ typedef struct nac_onnx_tensor {
     size_t count;          /* elements, product of dims, checked against the length of the data */
     const uint8_t *bytes;  /* the tensor's TensorProto message in the file */
     size_t size;
-    const uint8_t *raw;    /* its raw_data, of count elements, or NULL where a typed field holds the numbers */
+    const uint8_t *raw;    /* its raw_data, of count elements, or NULL where a typed field or another file holds the numbers */
+    const nac_onnx_external *external; /* NULL: they are in the model's own file */
 } nac_onnx_tensor;
 
 /* Copies the tensor's numbers, converted, to numbers[count]. NAC_UNSUPPORTED for a type that is not a number. */
@@ -87,8 +104,14 @@ struct nac_model {
     int input_count;
     nac_onnx_io *outputs;
     int output_count;
+    nac_onnx_file *files;        /* in the order of their names */
+    size_t file_count;
+    size_t bytes;                /* of the model's own file and of those that are attached */
     char *info;                  /* nac_model_info */
 };
+
+/* NAC_NOT_FOUND, with the first's name, where files have not been attached. */
+nac_status nac_model_check_files(const nac_model *model, nac_error *error);
 
 /* Tensor id by name, or NAC_ONNX_ABSENT; one of several with this name. */
 int nac_model_find_tensor(const nac_model *model, const char *name);

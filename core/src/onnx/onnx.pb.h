@@ -101,6 +101,7 @@ typedef struct _onnx_TensorProto {
     pb_callback_t raw_data;
     pb_callback_t double_data;
     pb_callback_t uint64_data;
+    pb_callback_t external_data; /* location, offset, length */
     bool has_data_location;
     int32_t data_location; /* 1: EXTERNAL */
 } onnx_TensorProto;
@@ -122,7 +123,7 @@ extern "C" {
 #define onnx_TensorShapeProto_Dimension_init_default {false, 0}
 #define onnx_NodeProto_init_default              {{{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}}
 #define onnx_AttributeProto_init_default         {{{NULL}, NULL}, false, 0, false, 0, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, false, 0}
-#define onnx_TensorProto_init_default            {{{NULL}, NULL}, false, 0, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, false, 0}
+#define onnx_TensorProto_init_default            {{{NULL}, NULL}, false, 0, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, false, 0}
 #define onnx_ModelProto_init_zero                {{{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}}
 #define onnx_OperatorSetIdProto_init_zero        {{{NULL}, NULL}, false, 0}
 #define onnx_StringStringEntryProto_init_zero    {{{NULL}, NULL}, {{NULL}, NULL}}
@@ -134,7 +135,7 @@ extern "C" {
 #define onnx_TensorShapeProto_Dimension_init_zero {false, 0}
 #define onnx_NodeProto_init_zero                 {{{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}}
 #define onnx_AttributeProto_init_zero            {{{NULL}, NULL}, false, 0, false, 0, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, false, 0}
-#define onnx_TensorProto_init_zero               {{{NULL}, NULL}, false, 0, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, false, 0}
+#define onnx_TensorProto_init_zero               {{{NULL}, NULL}, false, 0, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, false, 0}
 
 /* Field tags (for use in manual encoding/decoding) */
 #define onnx_ModelProto_producer_name_tag        2
@@ -184,6 +185,7 @@ extern "C" {
 #define onnx_TensorProto_raw_data_tag            9
 #define onnx_TensorProto_double_data_tag         10
 #define onnx_TensorProto_uint64_data_tag         11
+#define onnx_TensorProto_external_data_tag       13
 #define onnx_TensorProto_data_location_tag       14
 
 /* Struct field encoding specification for nanopb */
@@ -290,9 +292,11 @@ X(a, CALLBACK, OPTIONAL, STRING,   name,              8) \
 X(a, CALLBACK, OPTIONAL, BYTES,    raw_data,          9) \
 X(a, CALLBACK, REPEATED, DOUBLE,   double_data,      10) \
 X(a, CALLBACK, REPEATED, UINT64,   uint64_data,      11) \
+X(a, CALLBACK, REPEATED, MESSAGE,  external_data,    13) \
 X(a, STATIC,   OPTIONAL, INT32,    data_location,    14)
 #define onnx_TensorProto_CALLBACK pb_default_field_callback
 #define onnx_TensorProto_DEFAULT NULL
+#define onnx_TensorProto_external_data_MSGTYPE onnx_StringStringEntryProto
 
 extern const pb_msgdesc_t onnx_ModelProto_msg;
 extern const pb_msgdesc_t onnx_OperatorSetIdProto_msg;

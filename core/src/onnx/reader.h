@@ -1,5 +1,6 @@
 /* reader.h - the steps of nac_model_open, in this order:
  *   read_model.c, read_node.c, tensor.c   protobuf -> nodes, tensors and names as they come
+ *   external.c                            tensors that lie in other files -> those files
  *   sort.c                                names -> tensor ids, nodes -> a runnable order
  *   info.c                                nac_model_info
  *
@@ -47,6 +48,8 @@ typedef struct nac_reader {
     nac_onnx_tensor **tensors; /* initializers */
     int *tensor_mentions;
     int tensor_count, tensor_capacity, mention_capacity;
+    nac_onnx_external **externals; /* tensors that lie in other files, initializers or not */
+    int external_count, external_capacity;
     bool has_graph, has_opset;
     const nac_onnx_branch *branch; /* that is being read, or NULL */
     int branch_count;
@@ -98,6 +101,20 @@ bool nac_read_node(pb_istream_t *stream, const pb_field_t *field, void **arg);
 
 /* Reads the TensorProto in [bytes, bytes + size): everything but its numbers, which are only counted. */
 bool nac_read_tensor(nac_reader *reader, const uint8_t *bytes, size_t size, nac_onnx_tensor *tensor);
+
+/* Where a tensor lies that is not in the model's own file: its external_data, as it is read. Callback for TensorProto.external_data; arg is
+ * a nac_external_draft. */
+typedef struct nac_external_draft {
+    nac_reader *reader;
+    const char *location, *offset, *length; /* NULL: not said */
+} nac_external_draft;
+bool nac_read_external(pb_istream_t *stream, const pb_field_t *field, void **arg);
+
+/* Checks it, and that `length` bytes are there by what the draft says; tensor->external is set. */
+bool nac_add_external(nac_reader *reader, const nac_external_draft *draft, size_t length, nac_onnx_tensor *tensor);
+
+/* Makes the model's list of files. */
+nac_status nac_sort_files(nac_reader *reader);
 
 /* read_model.c: the whole file. */
 nac_status nac_read_model(nac_reader *reader);

@@ -6,6 +6,8 @@
 /* The five typed fields; each data type keeps its numbers in one of them, or in raw_data. */
 typedef enum typed_data { FLOAT_DATA, INT32_DATA, INT64_DATA, DOUBLE_DATA, UINT64_DATA, FIELD_COUNT } typed_data;
 
+enum { EXTERNAL = 1 }; /* TensorProto.DataLocation */
+
 /* Field and bytes of an element in raw_data; size 0: not a number. */
 static size_t element_size(int data_type, typed_data *typed) {
     switch (data_type) {
@@ -195,18 +197,22 @@ bool nac_read_tensor(nac_reader *reader, const uint8_t *bytes, size_t size, nac_
     message.raw_data = (pb_callback_t){.funcs.decode = read_raw, .arg = &raw};
     message.name = nac_text_callback(&name);
     message.dims = (pb_callback_t){.funcs.decode = read_dims, .arg = &dims};
+    nac_external_draft external = {.reader = reader};
+    message.external_data = (pb_callback_t){.funcs.decode = nac_read_external, .arg = &external};
     pb_istream_t stream = pb_istream_from_buffer(bytes, size);
     if (!pb_decode(&stream, onnx_TensorProto_fields, &message))
         return nac_reader_fail(reader, NAC_MALFORMED, "a tensor's message is cut off or not protobuf");
     tensor->name = name.text ? name.text : "";
     tensor->data_type = message.data_type;
-    if (message.data_location == 1)
-        return nac_reader_fail(reader, NAC_UNSUPPORTED,
-                               "tensor '%.100s' keeps its data in another file; save the model with its weights inside: in Python "
-                               "onnx.save(onnx.load(\"model.onnx\"), \"whole.onnx\")", tensor->name);
     typed_data typed;
     const size_t element = element_size(tensor->data_type, &typed);
     if (element == 0) return true; /* refused when somebody wants its numbers */
+    if (message.data_location == EXTERNAL) {
+        size_t length;
+        if (!nac_mul_size(tensor->count, element, &length))
+            return nac_reader_fail(reader, NAC_LIMIT_EXCEEDED, "tensor '%s' has more elements than memory can address", tensor->name);
+        return nac_add_external(reader, &external, length, tensor);
+    }
     if (raw.size % element != 0)
         return nac_reader_fail(reader, NAC_MALFORMED, "tensor '%s' has %zu bytes of data, which its elements of %zu bytes do not fill",
                                tensor->name, raw.size, element);
@@ -241,19 +247,22 @@ static nac_status copy_numbers(const nac_onnx_tensor *tensor, sink *to, nac_erro
         return nac_fail(error, NAC_UNSUPPORTED, "tensor '%s' has data type %d; numbers of this type are not supported", tensor->name,
                         tensor->data_type);
     to->data_type = tensor->data_type;
+    if (tensor->external && !tensor->external->file->bytes)
+        return nac_fail(error, NAC_NOT_FOUND, "tensor '%s' lies in '%s', which is not attached", tensor->name, tensor->external->file_name);
+    const uint8_t *raw = tensor->external ? tensor->external->file->bytes + tensor->external->offset : tensor->raw;
     /* Nearly all bytes of nearly all files. */
-    if (tensor->raw && tensor->data_type == NAC_ONNX_FLOAT && to->floats) {
-        memcpy(to->floats, tensor->raw, tensor->count * sizeof *to->floats);
+    if (raw && tensor->data_type == NAC_ONNX_FLOAT && to->floats) {
+        memcpy(to->floats, raw, tensor->count * sizeof *to->floats);
         return NAC_OK;
     }
-    if (tensor->raw && tensor->data_type == NAC_ONNX_FLOAT16 && to->floats) {
-        copy_float16(tensor->raw, tensor->count, to->floats);
+    if (raw && tensor->data_type == NAC_ONNX_FLOAT16 && to->floats) {
+        copy_float16(raw, tensor->count, to->floats);
         return NAC_OK;
     }
-    if (tensor->raw) {
+    if (raw) {
         for (size_t i = 0; i < tensor->count; ++i) {
             uint64_t bits = 0;
-            for (size_t b = 0; b < element; ++b) bits |= (uint64_t)tensor->raw[i * element + b] << (8 * b);
+            for (size_t b = 0; b < element; ++b) bits |= (uint64_t)raw[i * element + b] << (8 * b);
             put(to, i, bits);
         }
     } else {

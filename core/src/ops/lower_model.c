@@ -334,6 +334,7 @@ static nac_status lower_all(walk *w, int batch, int height, int width) {
     NAC_TRY(survey(w));
     for (int t = 0; t < w->lowering.model->tensor_count; ++t) w->lowering.bindings[t] = NAC_NONE;
     NAC_TRY(bind_image(w, batch, height, width));
+    NAC_TRY(nac_model_check_files(w->lowering.model, w->lowering.error));
     NAC_TRY(lower_nodes(w));
     return bind_logits(w, batch);
 }

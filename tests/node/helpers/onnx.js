@@ -46,6 +46,29 @@ export function tensor(name, dims, values, type = Float32Array) {
   return bytes(5, join(...dims.map((dim) => integer(1, dim)), integer(2, type === Float32Array ? 1 : 7), text(8, name), bytes(9, raw)));
 }
 
+/** Initializers of float32, of which some lie in other files (external data). */
+export class Weights {
+  /** What these files hold. @type {Record<string, Uint8Array>} */
+  files = {};
+  #where;
+
+  /** @param {(name: string) => string | undefined} [where] a tensor's file; none: the model's own */
+  constructor(where = () => undefined) {
+    this.#where = where;
+  }
+
+  tensor(name, dims, values) {
+    const location = this.#where(name);
+    if (location === undefined) return tensor(name, dims, values);
+    const raw = new Uint8Array(Float32Array.from(values).buffer);
+    const before = this.files[location] ?? new Uint8Array(0);
+    this.files[location] = join(before, raw);
+    const entry = (key, text_) => bytes(13, join(text(1, key), text(2, String(text_))));
+    const place = [entry('location', location), entry('offset', before.length), entry('length', raw.length), integer(14, 1)];
+    return bytes(5, join(...dims.map((dim) => integer(1, dim)), integer(2, 1), text(8, name), ...place));
+  }
+}
+
 /** dims: a number, or a name for a free one. */
 export function value(field, name, dims) {
   const shape = join(...dims.map((dim) => bytes(1, typeof dim === 'number' ? integer(1, dim) : text(2, dim))));
@@ -57,9 +80,9 @@ export const modelOf = (parts, opset = 13) => join(integer(1, 8), bytes(7, join(
 
 /**
  * conv 3x3 (3 -> 6), ReLU "stage1"; conv 3x3 stride 2 (6 -> 8), ReLU "stage2"; global average "features"; dense "logits".
- * `weights` holds what the file holds, for a test that computes the same by hand.
+ * `weights` holds what the file holds, for a test that computes the same by hand; `files`, what lies in others by `where` (see Weights).
  */
-export function tinyModel({ batch = 'N', size = 8, classes = 4, seed = 1, labels, op = 'Relu' } = {}) {
+export function tinyModel({ batch = 'N', size = 8, classes = 4, seed = 1, labels, op = 'Relu', where } = {}) {
   const next = random(seed);
   const numbers = (count, scale) => Float32Array.from({ length: count }, () => (next() - 0.5) * scale);
   const weights = {
@@ -70,6 +93,7 @@ export function tinyModel({ batch = 'N', size = 8, classes = 4, seed = 1, labels
     dense: numbers(classes * 8, 2),
     denseBias: numbers(classes, 1),
   };
+  const placed = new Weights(where);
   const graph = join(
     node('Conv', ['image', 'conv1', 'bias1'], 'a1', ints('kernel_shape', [3, 3]), ints('pads', [1, 1, 1, 1]), ints('strides', [1, 1])),
     node(op, ['a1'], 'stage1'),
@@ -79,18 +103,18 @@ export function tinyModel({ batch = 'N', size = 8, classes = 4, seed = 1, labels
     node('Flatten', ['pool'], 'features', int('axis', 1)),
     node('Gemm', ['features', 'dense', 'denseBias'], 'logits', int('transB', 1)),
     text(2, 'tiny'),
-    tensor('conv1', [6, 3, 3, 3], weights.conv1),
-    tensor('bias1', [6], weights.bias1),
-    tensor('conv2', [8, 6, 3, 3], weights.conv2),
-    tensor('bias2', [8], weights.bias2),
-    tensor('dense', [classes, 8], weights.dense),
-    tensor('denseBias', [classes], weights.denseBias),
+    placed.tensor('conv1', [6, 3, 3, 3], weights.conv1),
+    placed.tensor('bias1', [6], weights.bias1),
+    placed.tensor('conv2', [8, 6, 3, 3], weights.conv2),
+    placed.tensor('bias2', [8], weights.bias2),
+    placed.tensor('dense', [classes, 8], weights.dense),
+    placed.tensor('denseBias', [classes], weights.denseBias),
     value(11, 'image', [batch, 3, size, size]),
     value(12, 'logits', [batch, classes]),
   );
   const metadata = labels ? bytes(14, join(text(1, 'labels'), text(2, JSON.stringify(labels)))) : new Uint8Array(0);
   const model = join(integer(1, 8), text(2, 'nac tests'), bytes(7, graph), bytes(8, join(text(1, ''), integer(2, 13))), metadata);
-  return { bytes: model, weights, size, classes };
+  return { bytes: model, files: placed.files, weights, size, classes };
 }
 
 /** What the tiny model computes, in double, NCHW; and the gradient of NAC's loss where it needs no back-propagation. */

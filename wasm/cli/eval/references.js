@@ -4,7 +4,8 @@ import { loadModule } from '../../js/detector.js';
 import { Engine } from '../../js/engine.js';
 import { NacError } from '../../js/error.js';
 import { scoreEach } from '../../js/evaluate.js';
-import { host, readBytes } from '../../js/host-node.js';
+import { host } from '../../js/host-node.js';
+import { readModel } from '../../js/model-source.js';
 import { runOptions } from './sets.js';
 
 /** @typedef {import('../../js/evaluate.js').Scored} Scored */
@@ -81,20 +82,20 @@ async function makeVim(engine, model, references, terminal) {
   terminal.progress('subspace of the references', 0, 1);
   // Only here, because it brings a library that no other part needs.
   const { Vim } = await import('./vim.js');
-  const classifier = classifierOf(engine, await readBytes(model, { kind: 'model' }), layer, dims);
+  const classifier = classifierOf(engine, await readModel(host, model), layer, dims);
   return Vim.create({ references: references.map((one) => one.features), maxLogits: references.map(({ methods }) => methods.maxLogit), classifier });
 }
 
 /**
  * @param {Engine} engine
- * @param {Uint8Array} bytes of the model
+ * @param {Awaited<ReturnType<typeof readModel>>} read
  * @param {import('../../js/engine.js').Tap} layer
  * @param {number[]} dims of the session that computed the features
  */
-function classifierOf(engine, bytes, { name, pool }, [batch, height, width]) {
+function classifierOf(engine, { model, files }, { name, pool }, [batch, height, width]) {
   // Never run: only this backend's session still has the weights.
   const options = { batch, height, width, taps: [{ name, pool }], backend: /** @type {const} */ ('reference'), closeModel: true };
-  const session = engine.createSession(engine.openModel(bytes), options);
+  const session = engine.createSession(engine.openModel(model, { files }), options);
   try {
     return session.classifier();
   } finally {

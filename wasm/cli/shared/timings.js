@@ -3,6 +3,7 @@
 import { loadModule } from '../../js/detector.js';
 import { Engine } from '../../js/engine.js';
 import { host, readBytes } from '../../js/host-node.js';
+import { readModel } from '../../js/model-source.js';
 import { table } from './terminal.js';
 
 const WARM_UPS = 2;
@@ -74,7 +75,8 @@ function groupByLayer(nodes) {
 export async function timeLayers({ model: modelFile, profile: profileFile, variant }) {
   const loaded = await loadModule(host, { variant });
   const engine = await Engine.create(loaded.module);
-  const model = engine.openModel(await readBytes(modelFile, { kind: 'model' }));
+  const { model: bytes, files } = await readModel(host, modelFile);
+  const model = engine.openModel(bytes, { files });
   const profile = engine.openProfile(await readBytes(profileFile, { kind: 'profile' }));
   const { width, height } = engine.preprocess(profile.metadata('preprocess')).size(1, 1);
   const session = engine.createSession(model, { batch: 1, height, width, taps: profile.layers, closeModel: true });

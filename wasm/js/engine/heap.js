@@ -96,6 +96,23 @@ export class Heap {
   }
 
   /**
+   * Bytes one behind the other in one block.
+   * @param {Uint8Array[]} parts
+   * @returns {Address}
+   */
+  copyAll(parts) {
+    const size = parts.reduce((sum, part) => sum + part.length, 0);
+    const address = this.alloc(size);
+    const block = this.u8(address, size);
+    let at = 0;
+    for (const part of parts) {
+      block.set(part, at);
+      at += part.length;
+    }
+    return address;
+  }
+
+  /**
    * A NUL-terminated text, or null for address 0.
    * @param {Address} address
    * @returns {string | null}

@@ -1,7 +1,7 @@
 // @ts-check
 /** Models, and sessions that run them: one forward pass, one sweep back. */
 import { NacError } from '../error.js';
-import { checkSize } from '../limits.js';
+import { checkModelSize, checkSize } from '../limits.js';
 import { Owned } from './heap.js';
 
 /** @typedef {import('./heap.js').Heap} Heap */
@@ -12,50 +12,64 @@ import { Owned } from './heap.js';
 export const POOLS = /** @type {Pool[]} */ (['sum', 'nhwc', 'mean', 'cls', 'none']);
 const BACKENDS = ['reference', 'xnnpack'];
 
-/** An ONNX file. Sessions that have been made from it do not need it any more. */
+/** An ONNX file, with those that it names for its weights. Sessions that have been made from it do not need it any more. */
 export class Model extends Owned {
-  #bytes;
+  /** One block for all of the files. */
+  #block;
 
   /**
    * @param {Heap} heap
    * @param {Uint8Array} bytes
-   * @param {{ check?: boolean }} [options] check: refuse a model with an operator that is not supported
+   * @param {{ check?: boolean, files?: import('../model-source.js').NamedBytes[] }} [options] see Engine
    */
-  constructor(heap, bytes, { check = true } = {}) {
+  constructor(heap, bytes, { check = true, files = [] } = {}) {
     checkSize('model', bytes.length);
-    const copy = heap.copy(bytes);
+    checkModelSize(files.reduce((sum, file) => sum + file.bytes.length, bytes.length), '');
+    const block = heap.copyAll([bytes, ...files.map((file) => file.bytes)]);
     let address;
     try {
-      address = heap.callForAddress('nac_model_open', copy, bytes.length);
+      address = heap.callForAddress('nac_model_open', block, bytes.length);
     } catch (error) {
-      heap.free(copy);
+      heap.free(block);
       throw error;
     }
     super(heap, address);
-    // The weights are read where they are, so the file's bytes live as long as the model.
-    this.#bytes = copy;
+    // The weights are read where they are, so the files' bytes live as long as the model.
+    this.#block = block;
     /** @type {Record<string, any>} */
     this.info = JSON.parse(heap.text(heap.exports.nac_model_info(address)) ?? '{}');
-    if (!check) return;
     try {
-      heap.call('nac_model_check', address);
+      this.#attach(files, block + bytes.length);
+      if (check) heap.call('nac_model_check', address);
     } catch (error) {
       this.close();
       throw error;
     }
   }
 
-  /** For a session: the model and, where the session is to close it, the file.
+  /**
+   * @param {import('../model-source.js').NamedBytes[]} files
+   * @param {number} at where they lie, one behind the other
+   */
+  #attach(files, at) {
+    const needed = new Set(this.info.files.map((/** @type {{ name: string }} */ { name }) => name));
+    for (const { name, bytes } of files) {
+      if (needed.has(name)) this.heap.borrow((lend) => this.heap.call('nac_model_attach', this.address, lend.text(name).address, at, bytes.length));
+      at += bytes.length;
+    }
+  }
+
+  /** For a session: the model and, where the session is to close it, what its files lie in.
    * @param {boolean} close
    */
   lend(close) {
-    return close ? [this.handOver(), this.#bytes] : [this.address, 0];
+    return close ? [this.handOver(), this.#block] : [this.address, 0];
   }
 
   /** @param {number} address @protected */
   release(address) {
     this.heap.exports.nac_model_close(address);
-    this.heap.free(this.#bytes);
+    this.heap.free(this.#block);
   }
 }
 
