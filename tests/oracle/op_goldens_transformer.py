@@ -37,6 +37,28 @@ for divide in ("Div", "Reciprocal", "Pow"):
         case(f"norm_{divide.lower()}_{square.lower()}", composed_norm(divide, square), lambda x: F.layer_norm(x.reshape(ROWS), (6,), t(GAMMA), t(BETA)))
 
 
+def shifted_norm(reciprocal, gain_first=False, shared=False):
+    """TensorFlow's: x k + (beta - mean k), with k = gamma / sqrt(variance + epsilon)."""
+
+    def build(net):
+        x = rows(net)
+        mean = net("ReduceMean", x, axes=[-1])
+        centred = net("Sub", x, mean)
+        root = net("Sqrt", net("Add", net("ReduceMean", net("Mul", centred, centred), axes=[-1]), np.float32(1e-3)))
+        root = net("Reciprocal", root) if reciprocal else net("Div", np.float32(1), root)
+        k = net("Mul", GAMMA, root) if gain_first else net("Mul", root, GAMMA)
+        y = net("Add", net("Mul", k, x) if gain_first else net("Mul", x, k), net("Sub", BETA, net("Mul", mean, k)))
+        return net("Add", y, mean) if shared else y
+
+    return build
+
+
+tensorflow_norm = lambda x: F.layer_norm(x.reshape(ROWS), (6,), t(GAMMA), t(BETA), 1e-3)
+case("norm_shifted", shifted_norm(True), tensorflow_norm)
+case("norm_shifted_div", shifted_norm(False, gain_first=True), tensorflow_norm)
+case("norm_shifted_shared", shifted_norm(True, shared=True), lambda x: tensorflow_norm(x) + x.reshape(ROWS).mean(-1, True))
+
+
 def shared_norm(net):
     """The centred numbers have a reader outside of the norm, so that it cannot be one node."""
     x = rows(net)

@@ -247,6 +247,41 @@ class Ensemble(nn.Module):
         return torch.stack([self.first(x).softmax(1), self.second(x).softmax(1)]).mean(0)
 
 
+class ShiftedNorm(nn.Module):
+    """Layer normalisation as TensorFlow computes it, by the function that it has for batches."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.rand(channels) + 0.5), nn.Parameter(torch.randn(channels))
+
+    def forward(self, x):
+        mean = x.mean(-1, keepdim=True)
+        centred = x - mean
+        k = (1 / ((centred * centred).mean(-1, keepdim=True) + 1e-6).sqrt()) * self.weight
+        return x * k + (self.bias - mean * k)
+
+
+class RootMeanSquare(nn.Module):
+    """Without a mean that is taken off, as language models have it."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.weight = nn.Parameter(torch.rand(channels) + 0.5)
+
+    def forward(self, x):
+        return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6) * self.weight
+
+
+def make_vit(norm):
+    """A vision transformer with other norms."""
+    network = DeiT(SIZE, 16, 12, 4, 2, CLASSES, distilled=False)
+    for module in list(network.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, nn.LayerNorm):
+                setattr(module, name, norm(12))
+    return network
+
+
 class Prototypes(nn.Module):
     """The logits are distances: the last product makes features."""
 
@@ -273,6 +308,8 @@ NETWORKS = {
     "blurred": (Blurred, True),
     "pyramid": (Pyramid, True),
     "halved": (Halved, True),
+    "rms_vit": (lambda: make_vit(RootMeanSquare), True),
+    "tensorflow_vit": (lambda: make_vit(ShiftedNorm), True),
     "prototypes": (Prototypes, True),
     "ensemble": (Ensemble, True),
     "mnasnet": (make_mnasnet, True),

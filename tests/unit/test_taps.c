@@ -41,6 +41,8 @@ static const struct {
     {"networks/densenet", {"/network/GlobalAveragePool_output_0", "/network/features/transition2/conv/Conv_output_0",
                            "/network/features/transition1/conv/Conv_output_0", "/network/features/relu0/Relu_output_0"}},
     {"networks/vit", {"encoder.ln=cls", "encoder.layers.encoder_layer_2.ln_2", "encoder.layers.encoder_layer_1.ln_2", "encoder.layers.encoder_layer_0.ln_2"}},
+    {"taps/tensorflow_vit", {"/norm/Add_1_output_0=cls", "/blocks/blocks.3/norm2/Add_1_output_0", "/blocks/blocks.2/norm2/Add_1_output_0", "/blocks/blocks.1/norm2/Add_1_output_0"}},
+    {"taps/rms_vit", {"/norm/Mul_1_output_0=cls", "/blocks/blocks.3/norm2/Mul_1_output_0", "/blocks/blocks.2/norm2/Mul_1_output_0", "/blocks/blocks.1/norm2/Mul_1_output_0"}},
     {"networks/deit", {"norm=cls", "blocks.2.norm2", "blocks.1.norm2", "blocks.0.norm2"}},
     /* What is behind the last product is logits. */
     {"taps/squeezenet", {"/3/3.2/Relu_output_0", "/2/2.2/Relu_output_0", "/0/0.2/Relu_output_0"}},

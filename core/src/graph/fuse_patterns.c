@@ -45,9 +45,9 @@ static scaled unscale(const nac_graph *graph, const int *uses, int value) {
 
 /* ---- Layer normalisation ------------------------------------------------------------------------ */
 
-/* The mean of the last dim: the sum over it, divided by its length. */
-static const nac_node *inner_mean(const nac_graph *graph, const int *uses, int value) {
-    const nac_node *node = inner(graph, uses, value, NAC_OP_REDUCE, 1);
+/* The mean of the last dim, read `times` times: the sum over it, divided by its length. */
+static const nac_node *inner_mean(const nac_graph *graph, const int *uses, int value, int times) {
+    const nac_node *node = inner(graph, uses, value, NAC_OP_REDUCE, times);
     if (!node) return NULL;
     const nac_shape *shape = &graph->values[node->inputs[0]].shape;
     for (int i = 0; i < shape->rank; ++i)
@@ -55,14 +55,20 @@ static const nac_node *inner_mean(const nac_graph *graph, const int *uses, int v
     return shape->rank > 0 && is_near(node->u.reduce.scale, 1.0 / shape->dims[shape->rank - 1]) ? node : NULL;
 }
 
+/* 1 / x: what is x? */
+static int match_reciprocal(const nac_graph *graph, const int *uses, int value) {
+    float one;
+    const nac_node *node = inner_unary(graph, uses, value, NAC_UNARY_RECIPROCAL);
+    if (node) return node->inputs[0];
+    node = inner(graph, uses, value, NAC_OP_BINARY, 1);
+    return is_binary(node, NAC_BINARY_DIV) && nac_graph_is_uniform(graph, node->inputs[0], &one) && one == 1 ? node->inputs[1] : NAC_NONE;
+}
+
 /* sqrt(variance + epsilon) or, `inverse`, one over it: its input. */
 static int match_deviation(const nac_graph *graph, const int *uses, int value, bool inverse) {
     const nac_node *node;
     if (inverse && (node = inner_unary(graph, uses, value, NAC_UNARY_POW)) && node->u.unary.a == -0.5f) return node->inputs[0];
-    if (inverse) {
-        if (!(node = inner_unary(graph, uses, value, NAC_UNARY_RECIPROCAL))) return NAC_NONE;
-        value = node->inputs[0];
-    }
+    if (inverse && (value = match_reciprocal(graph, uses, value)) == NAC_NONE) return NAC_NONE;
     node = inner_unary(graph, uses, value, NAC_UNARY_SQRT);
     if (!node) {
         node = inner_unary(graph, uses, value, NAC_UNARY_POW);
@@ -71,42 +77,105 @@ static int match_deviation(const nac_graph *graph, const int *uses, int value, b
     return node->inputs[0];
 }
 
-/* (x - mean) / sqrt(mean((x - mean)^2) + epsilon), with `centred` and `deviation` as the operands of the node at the end. */
-static bool match_normalisation(const nac_graph *graph, const int *uses, int centred, int deviation, bool inverse, int *x, float *epsilon) {
-    const int sum = match_deviation(graph, uses, deviation, inverse);
-    if (sum == NAC_NONE) return false;
+/* mean(y^2) + epsilon over the last dim: y, which is read `*reads` times for that, or NAC_NONE. */
+static int match_mean_square(const nac_graph *graph, const int *uses, int sum, float *epsilon, int *reads) {
     int variance = NAC_NONE;
     const nac_node *add = inner(graph, uses, sum, NAC_OP_BINARY, 1);
-    if (!is_binary(add, NAC_BINARY_ADD)) return false;
+    if (!is_binary(add, NAC_BINARY_ADD)) return NAC_NONE;
     for (int i = 0; i < 2; ++i)
         if (nac_graph_is_uniform(graph, add->inputs[i], epsilon)) variance = add->inputs[1 - i];
-    const nac_node *mean_square = variance == NAC_NONE ? NULL : inner_mean(graph, uses, variance);
-    if (!mean_square) return false;
-
-    const int square = mean_square->inputs[0];
-    const nac_node *power = inner_unary(graph, uses, square, NAC_UNARY_POW);
-    const nac_node *product = inner(graph, uses, square, NAC_OP_BINARY, 1);
-    const bool squares = power && power->u.unary.a == 2 && power->inputs[0] == centred;
-    const bool multiplies = is_binary(product, NAC_BINARY_MUL) && product->inputs[0] == centred && product->inputs[1] == centred;
-    if (!squares && !multiplies) return false;
-    const nac_node *difference = inner(graph, uses, centred, NAC_OP_BINARY, squares ? 2 : 3);
-    if (!is_binary(difference, NAC_BINARY_SUB)) return false;
-    const nac_node *mean = inner_mean(graph, uses, difference->inputs[1]);
-    *x = difference->inputs[0];
-    return mean && mean->inputs[0] == *x;
+    const nac_node *mean_square = variance == NAC_NONE ? NULL : inner_mean(graph, uses, variance, 1);
+    if (!mean_square) return NAC_NONE;
+    const nac_node *power = inner_unary(graph, uses, mean_square->inputs[0], NAC_UNARY_POW);
+    const nac_node *product = inner(graph, uses, mean_square->inputs[0], NAC_OP_BINARY, 1);
+    *reads = power ? 1 : 2;
+    if (power) return power->u.unary.a == 2 ? power->inputs[0] : NAC_NONE;
+    return is_binary(product, NAC_BINARY_MUL) && product->inputs[0] == product->inputs[1] ? product->inputs[0] : NAC_NONE;
 }
 
-bool nac_match_layer_norm(const nac_graph *graph, const int *uses, int node, int *x, float *epsilon) {
+/* mean((x - mean(x))^2) + epsilon: x, or NAC_NONE. The centred numbers are read `beside` times by others, the mean as often as `means` says. */
+static int match_variance(const nac_graph *graph, const int *uses, int sum, int beside, int means, int *centred, int *mean_value, float *epsilon) {
+    int reads;
+    *centred = match_mean_square(graph, uses, sum, epsilon, &reads);
+    const nac_node *difference = *centred == NAC_NONE ? NULL : inner(graph, uses, *centred, NAC_OP_BINARY, beside + reads);
+    if (!is_binary(difference, NAC_BINARY_SUB)) return NAC_NONE;
+    *mean_value = difference->inputs[1];
+    const nac_node *mean = inner_mean(graph, uses, *mean_value, means);
+    return mean && mean->inputs[0] == difference->inputs[0] ? difference->inputs[0] : NAC_NONE;
+}
+
+/* (x - mean) / sqrt(variance + epsilon), with `centred` and `deviation` as the operands of the node at the end. */
+static bool match_normalisation(const nac_graph *graph, const int *uses, int centred, int deviation, bool inverse, nac_norm_match *match) {
+    const int sum = match_deviation(graph, uses, deviation, inverse);
+    int squared, mean;
+    if (sum == NAC_NONE) return false;
+    *match = (nac_norm_match){.scale = NAC_NONE, .bias = NAC_NONE};
+    match->x = match_variance(graph, uses, sum, 1, 1, &squared, &mean, &match->epsilon);
+    return match->x != NAC_NONE && squared == centred;
+}
+
+/* Whether a constant holds one number for every channel of x, and nothing else. */
+static bool is_of_channels(const nac_graph *graph, int constant, int x) {
+    const nac_value *v = &graph->values[constant];
+    const nac_shape *shape = &graph->values[x].shape;
+    const int C = shape->dims[shape->rank - 1];
+    return v->constant && v->type == NAC_F32 && v->shape.rank > 0 && v->shape.dims[v->shape.rank - 1] == C && nac_elements(&v->shape) == (size_t)C;
+}
+
+/* `factor` times another operand: that one, or NAC_NONE. */
+static int other_factor(const nac_node *product, int factor) {
+    if (!is_binary(product, NAC_BINARY_MUL)) return NAC_NONE;
+    return product->inputs[0] == factor ? product->inputs[1] : product->inputs[1] == factor ? product->inputs[0] : NAC_NONE;
+}
+
+/* x k + (bias - mean k) with k = scale / sqrt(variance + epsilon): TensorFlow's, which has a function for it. */
+static bool match_shifted(const nac_graph *graph, const int *uses, int scaled_x, int shift, nac_norm_match *match) {
+    float minus;
+    int centred, mean;
+    const nac_node *product = inner(graph, uses, scaled_x, NAC_OP_BINARY, 1), *affine = inner(graph, uses, shift, NAC_OP_AFFINE, 1);
+    if (!is_binary(product, NAC_BINARY_MUL) || !affine || !nac_graph_is_uniform(graph, affine->inputs[1], &minus) || minus != -1) return false;
+    const nac_node *offset = inner(graph, uses, affine->inputs[0], NAC_OP_BINARY, 1);
+    for (int i = 0; i < 2; ++i) {
+        const int k = product->inputs[i], x = product->inputs[1 - i], taken = offset ? other_factor(offset, k) : NAC_NONE;
+        const nac_node *gain = inner(graph, uses, k, NAC_OP_BINARY, 2);
+        if (taken == NAC_NONE || !is_binary(gain, NAC_BINARY_MUL)) continue;
+        for (int side = 0; side < 2; ++side) {
+            if (!is_of_channels(graph, gain->inputs[side], x)) continue;
+            const int sum = match_deviation(graph, uses, gain->inputs[1 - side], true);
+            *match = (nac_norm_match){.x = x, .scale = gain->inputs[side], .bias = affine->inputs[2]};
+            if (sum != NAC_NONE && match_variance(graph, uses, sum, 0, 2, &centred, &mean, &match->epsilon) == x && mean == taken) return true;
+        }
+    }
+    return false;
+}
+
+bool nac_match_layer_norm(const nac_graph *graph, const int *uses, int node, nac_norm_match *match) {
     const nac_node *root = &graph->nodes[node];
     if (root->op == NAC_OP_LAYER_NORM) {
-        *x = root->inputs[0];
-        *epsilon = root->u.layer_norm.epsilon;
+        *match = (nac_norm_match){.x = root->inputs[0], .epsilon = root->u.layer_norm.epsilon, .scale = root->inputs[1], .bias = root->inputs[2]};
         return true;
     }
-    if (is_binary(root, NAC_BINARY_DIV)) return match_normalisation(graph, uses, root->inputs[0], root->inputs[1], false, x, epsilon);
-    if (!is_binary(root, NAC_BINARY_MUL)) return false;
-    return match_normalisation(graph, uses, root->inputs[0], root->inputs[1], true, x, epsilon) ||
-           match_normalisation(graph, uses, root->inputs[1], root->inputs[0], true, x, epsilon);
+    if (root->op != NAC_OP_BINARY) return false;
+    const int a = root->inputs[0], b = root->inputs[1];
+    switch (root->u.binary.kind) {
+    case NAC_BINARY_DIV: return match_normalisation(graph, uses, a, b, false, match);
+    case NAC_BINARY_MUL: return match_normalisation(graph, uses, a, b, true, match) || match_normalisation(graph, uses, b, a, true, match);
+    case NAC_BINARY_ADD: return match_shifted(graph, uses, a, b, match) || match_shifted(graph, uses, b, a, match);
+    default: return false;
+    }
+}
+
+bool nac_match_rms_norm(const nac_graph *graph, const int *uses, int node, int *x) {
+    const nac_node *root = &graph->nodes[node];
+    const bool divides = is_binary(root, NAC_BINARY_DIV);
+    float epsilon;
+    int reads;
+    for (int i = 0; i < 2 && (divides ? i == 0 : is_binary(root, NAC_BINARY_MUL)); ++i) {
+        const int sum = match_deviation(graph, uses, root->inputs[1 - i], !divides);
+        *x = root->inputs[i];
+        if (sum != NAC_NONE && match_mean_square(graph, uses, sum, &epsilon, &reads) == *x) return true;
+    }
+    return false;
 }
 
 static nac_status set_inputs(nac_node *node, const int *inputs, int count, nac_error *error) {
@@ -120,20 +189,22 @@ static nac_status set_inputs(nac_node *node, const int *inputs, int count, nac_e
 }
 
 static nac_status fuse_layer_norm(nac_graph *graph, const int *uses, int n, nac_error *error) {
-    int inputs[3];
-    float epsilon;
-    if (graph->nodes[n].op == NAC_OP_LAYER_NORM || !nac_match_layer_norm(graph, uses, n, &inputs[0], &epsilon)) return NAC_OK;
-    const nac_shape shape = graph->values[inputs[0]].shape;
+    nac_norm_match match;
+    if (graph->nodes[n].op == NAC_OP_LAYER_NORM || !nac_match_layer_norm(graph, uses, n, &match)) return NAC_OK;
+    const nac_shape shape = graph->values[match.x].shape;
     const nac_shape channels = nac_shape_make(1, &shape.dims[shape.rank - 1]);
-    for (int i = 1; i < 3; ++i) {
-        NAC_TRY(nac_graph_add_constant(graph, NULL, NAC_F32, &channels, NAC_ROW_MAJOR, &inputs[i], error));
-        float *numbers = graph->values[inputs[i]].data;
-        for (int c = 0; c < channels.dims[0]; ++c) numbers[c] = i == 1 ? 1.0f : 0.0f;
+    const int given[2] = {match.scale, match.bias};
+    int inputs[3] = {match.x};
+    for (int i = 0; i < 2; ++i) {
+        NAC_TRY(nac_graph_add_constant(graph, NULL, NAC_F32, &channels, NAC_ROW_MAJOR, &inputs[1 + i], error));
+        float *numbers = graph->values[inputs[1 + i]].data;
+        const float *from = given[i] == NAC_NONE ? NULL : graph->values[given[i]].data;
+        for (int c = 0; c < channels.dims[0]; ++c) numbers[c] = from ? from[c] : i == 0 ? 1.0f : 0.0f;
     }
     nac_node *node = &graph->nodes[n];
     NAC_TRY(set_inputs(node, inputs, 3, error));
     node->op = NAC_OP_LAYER_NORM;
-    node->u.layer_norm.epsilon = epsilon;
+    node->u.layer_norm.epsilon = match.epsilon;
     return NAC_OK;
 }
 

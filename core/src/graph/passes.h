@@ -12,8 +12,16 @@ nac_status nac_graph_fuse(nac_graph *graph, const int *keep, int keep_count, nac
 /* The first step of fusion: layer norms, GELUs and the like that exporters write as many operators become one node. */
 nac_status nac_graph_fuse_patterns(nac_graph *graph, const int *keep, int keep_count, nac_error *error);
 
-/* Whether nodes[node] ends a layer normalisation of the last dim (gain and bias not counted), and of what. */
-bool nac_match_layer_norm(const nac_graph *graph, const int *uses, int node, int *x, float *epsilon);
+/* Whether nodes[node] ends a layer normalisation of the last dim, and of what. */
+typedef struct nac_norm_match {
+    int x;
+    float epsilon;
+    int scale, bias; /* constants of C numbers that are in it, or NAC_NONE: they may be behind it */
+} nac_norm_match;
+bool nac_match_layer_norm(const nac_graph *graph, const int *uses, int node, nac_norm_match *match);
+
+/* Whether it ends a division of x by the root of the mean of its squares over the last dim. */
+bool nac_match_rms_norm(const nac_graph *graph, const int *uses, int node, int *x);
 
 /* Removes nodes that nothing kept depends on, and the data of constants that no node reads. */
 nac_status nac_graph_sweep(nac_graph *graph, const int *keep, int keep_count, nac_error *error);

@@ -157,11 +157,10 @@ nac_status nac_survey_make(nac_survey *s, const nac_graph *graph, nac_error *err
             if (node->inputs[i] != NAC_NONE) s->reader[node->inputs[i]] = n;
     }
     for (int n = 0; n < graph->node_count; ++n) {
-        int x;
-        float epsilon;
-        if (nac_match_layer_norm(graph, s->uses, n, &x, &epsilon) && !is_group(graph, x)) {
-            s->channels[x] = graph->values[x].layout == NAC_ROW_MAJOR;
-            add_norm(s, n, x);
+        nac_norm_match norm;
+        if ((nac_match_layer_norm(graph, s->uses, n, &norm) || nac_match_rms_norm(graph, s->uses, n, &norm.x)) && !is_group(graph, norm.x)) {
+            s->channels[norm.x] = graph->values[norm.x].layout == NAC_ROW_MAJOR;
+            add_norm(s, n, norm.x);
         }
         s->channels[graph->nodes[n].output] |= makes_channels(s, &graph->nodes[n]);
     }

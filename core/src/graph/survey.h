@@ -4,7 +4,7 @@
 
 #include "graph/passes.h"
 
-/* A layer normalisation of the last dim. */
+/* A layer or RMS normalisation of the last dim. */
 typedef struct nac_layer_norm {
     int x;         /* what is normalised */
     int value;     /* the result behind gain and bias, where that has a name; otherwise the last named one */
