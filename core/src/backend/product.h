@@ -27,6 +27,9 @@ size_t nac_block_offset(int Co, int Ci, int co, int ci);
  * and is summed in the order of channels. */
 void nac_product(const nac_blocks *w, bool backward, int block, const float *v, size_t panels, float *m);
 
+/* m += the same. */
+void nac_product_add(const nac_blocks *w, bool backward, int block, const float *v, size_t panels, float *m);
+
 /* Rows become columns. */
 static inline void nac_transpose4(nac_f4 *a, nac_f4 *b, nac_f4 *c, nac_f4 *d) {
     const nac_f4 ab_low = __builtin_shufflevector(*a, *b, 0, 4, 1, 5), ab_high = __builtin_shufflevector(*a, *b, 2, 6, 3, 7);

@@ -1,4 +1,5 @@
-/* winograd.h - 3x3 convolutions of stride 1 and their gradients with 2.25 times fewer multiplications. Knows nothing of XNNPACK. */
+/* winograd.h - 3x3 convolutions and their gradients with 2.25 times (stride 1) or 1.44 times (stride 2) fewer multiplications. Knows nothing of
+ * XNNPACK. */
 #ifndef NAC_WINOGRAD_H
 #define NAC_WINOGRAD_H
 
@@ -11,6 +12,7 @@ typedef struct nac_convolution {
     const float *w; /* [Co,kh,kw,Ci/groups] */
 } nac_convolution;
 
+/* Whether it can, and is faster than XNNPACK. Doesn't depend on N. */
 bool nac_winograd_takes(const nac_convolution *p);
 
 /* Floats of the transformed weights, 16/9 of the original, and what makes them. One copy serves both directions. */
