@@ -43,6 +43,7 @@ async function memoryAfter(count) {
   host.prepare(VARIANT);
   const engine = await Engine.create(await WebAssembly.compile(readFileSync(host.wasm(VARIANT))));
   const runner = new Runner(engine, { module: /** @type {any} */ (null), variant: VARIANT, model, profile });
+  runner.prepare();
   const sizes = [];
   for (const bytes of images(count)) {
     await runner.run({ kind: 'score', image: { bytes } });

@@ -35,6 +35,7 @@ async function stages() {
   const engine = await Engine.create(module);
   lap('start the engine');
   const runner = new Runner(engine, { module, variant, model, profile });
+  runner.prepare();
   lap('open model and profile, pack weights');
   const bytes = await load('/models/samples/cifar10/cat.png');
   last = performance.now();

@@ -88,6 +88,19 @@ test('a server that sends too much is interrupted, whether it says how much or n
   assert.ok(cancelled && taken <= LARGEST.image + 3 * chunk.length);
 });
 
+test('a body is what came, whatever the server said of its length, and so are its pieces', async () => {
+  const content = Uint8Array.from({ length: 1000 }, (_, i) => i);
+  for (const [said, encoding] of [[1000], [undefined], [10], [100000], [10, 'gzip']]) {
+    const parts = [0, 1, 500, 900].map((from, i, all) => content.slice(from, all[i + 1]));
+    const stream = new ReadableStream({ pull: (controller) => (parts.length > 0 ? controller.enqueue(parts.shift()) : controller.close()) });
+    const headers = { ...(said && { 'content-length': said }), ...(encoding && { 'content-encoding': encoding }) };
+    const pieces = [];
+    const bytes = await readBody(new Response(stream, { headers }), { kind: 'model', name: 'any', onPiece: (piece) => pieces.push(piece) });
+    assert.deepEqual(bytes, content);
+    assert.deepEqual(Buffer.concat(pieces), Buffer.from(content));
+  }
+});
+
 test("bytes are refused before they are copied into WebAssembly's memory", async () => {
   const engine = await makeEngine();
   const before = engine.memoryBytes;

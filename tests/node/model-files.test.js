@@ -199,6 +199,7 @@ test('weights in another file take no more of WebAssembly’s memory than weight
     const engine = await makeEngine();
     const setup = { module: MODULE, variant: 'simd', model, files: Object.entries(files).map(([name, content]) => ({ name, bytes: content })), preprocess: PREPROCESS };
     const runner = new Runner(engine, setup);
+    runner.prepare();
     assert.deepEqual([setup.model.length, setup.files.length], [0, 0], 'neither is held on to');
     runner.close();
     return engine.memoryBytes;

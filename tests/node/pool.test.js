@@ -112,6 +112,34 @@ test('a worker is started while what it needs is still being read; what cannot b
   assert.deepEqual([log.started, log.closed], [2, 2]);
 });
 
+test('the worker that starts first gets the model as it comes; others, and the one in its place, get all of it at once', async () => {
+  const workers = [];
+  const createWorker = (listeners) => {
+    const posted = [];
+    workers.push({ ...listeners, posted });
+    return { post: (message, transfer = []) => posted.push(structuredClone(message, { transfer })), close() {} };
+  };
+  const model = Uint8Array.of(1, 2, 3, 4, 5);
+  const setup = withResolvers();
+  const pool = new Pool(createWorker, setup.promise, 2);
+  const shared = Uint8Array.of(0, 3, 4, 5, 0);
+  pool.feed(model.slice(0, 2));
+  pool.feed(shared.subarray(1, 4));
+  setup.resolve({ model, sha256: Promise.resolve('digits') });
+  await soon();
+  assert.deepEqual([...shared], [0, 3, 4, 5, 0], 'what is a part of something else is copied');
+  const [first] = workers;
+  assert.deepEqual(first.posted.map(({ piece, sha256 }) => sha256 ?? (piece ? [...piece] : null)), [[1, 2], [3, 4, 5], null, 'digits']);
+  assert.deepEqual([first.posted[2].setup.model, first.posted[2].setup.hashed], [undefined, true]);
+
+  first.failure('it fell over');
+  await soon();
+  const [{ setup: again }, ...rest] = workers[1].posted;
+  assert.deepEqual([again.model, rest], [model, [{ sha256: 'digits' }]]);
+  assert.deepEqual([...model], [1, 2, 3, 4, 5]);
+  pool.close();
+});
+
 test('an aborted task is rejected with the reason, waiting or begun', async () => {
   const { createWorker } = fakeHost();
   const pool = new Pool(createWorker, {}, 1);

@@ -113,7 +113,8 @@ async function answer(root, request, response) {
     'x-content-type-options': 'nosniff',
   });
   if (request.method === 'HEAD') return void response.end();
-  await pipeline(createReadStream(file.path), response);
+  // A model in pieces of Node's usual 64 KiB takes a third longer to arrive.
+  await pipeline(createReadStream(file.path, { highWaterMark: 1 << 20 }), response);
 }
 
 /**

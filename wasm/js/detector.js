@@ -59,17 +59,21 @@ export async function loadModule(host, { wasm, variant: asked = 'auto', signal, 
  * All that a worker needs, read and compiled.
  * @param {Host} host
  * @param {PoolOptions} options
- * @returns {Promise<import('./runner.js').Setup & { sha256: string }>}
+ * @param {(piece: Uint8Array) => void} onPiece of the model, as it comes
+ * @returns {Promise<import('./runner.js').Setup & { sha256: Promise<string> }>}
  */
-async function loadSetup(host, options) {
+async function loadSetup(host, options, onPiece) {
   const { model: modelSource, profile: profileSource, preprocess, taps, signal, onProgress } = options;
   const report = (/** @type {'model' | 'profile'} */ stage) => (/** @type {import('./model-source.js').Amount} */ amount) => onProgress?.({ stage, ...amount });
-  const [{ module, variant }, { model, files, sha256 }, profile] = await Promise.all([
+  const [{ module, variant }, { model, files }, profile] = await Promise.all([
     loadModule(host, options),
-    readModel(host, modelSource, { signal, onProgress: report('model') }).then(async (read) => ({ ...read, sha256: await hashModel(read) })),
+    readModel(host, modelSource, { signal, onProgress: report('model'), onPiece }),
     profileSource === undefined ? undefined : readSource(host, profileSource, { kind: 'profile', signal, onProgress: report('profile') }),
   ]);
   signal?.throwIfAborted();
+  // Workers need it last of all.
+  const sha256 = hashModel({ model, files });
+  sha256.catch(() => {}); // it is looked at when it is needed
   const names = { model: sourceName(divideModel(modelSource).model), profile: sourceName(profileSource) };
   return { module, variant, model, files, sha256, profile, names, preprocess, taps };
 }
@@ -81,7 +85,7 @@ async function loadSetup(host, options) {
  */
 export async function openPool(host, options) {
   const { signal } = options;
-  const setup = loadSetup(host, options);
+  const setup = loadSetup(host, options, (piece) => pool.feed(piece));
   const workers = options.workers ?? Math.max(1, Math.min(host.cores() - 1, 4));
   const pool = workers === 0 ? new Inline(setup) : new Pool(options.createWorker ?? host.createWorker, setup, workers, options.timeout);
   const abort = () => pool.close();
@@ -89,7 +93,7 @@ export async function openPool(host, options) {
   try {
     const info = await pool.ready;
     const { module, sha256 } = await setup;
-    return { pool, info, module, sha256 };
+    return { pool, info, module, sha256: await sha256 };
   } catch (error) {
     pool.close();
     signal?.throwIfAborted();

@@ -80,7 +80,7 @@ export class Engine {
   }
 
   /**
-   * @param {Uint8Array} bytes an ONNX file; copied
+   * @param {Uint8Array | Uint8Array[]} bytes an ONNX file, in one piece or several; copied
    * @param {{ check?: boolean, files?: import('./model-source.js').NamedBytes[] }} [options] check: refuse a model with an operator that is not supported;
    *   files: those that it names for its weights, copied too. Others are not looked at
    */

@@ -23,13 +23,13 @@ export const host = {
     return adoptWorker(worker, { message, failure });
   },
 
-  async read(source, { kind, signal, onProgress }) {
+  async read(source, { kind, signal, onProgress, onPiece }) {
     const response = await fetch(source, { signal }).catch((error) => {
       if (signal?.aborted) throw error;
       throw new NacError('NOT_FOUND', `${source}: ${error.message}`);
     });
     if (!response.ok) throw new NacError('NOT_FOUND', `${source}: the server answers ${response.status} ${response.statusText}`.trimEnd());
-    return readBody(response, { kind, name: String(source), onProgress });
+    return readBody(response, { kind, name: String(source), onProgress, onPiece });
   },
 
   // A worker has no document.

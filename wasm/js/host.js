@@ -7,8 +7,9 @@
  * @property {(variant: import('./variants.js').Variant) => URL} wasm where the binary lies
  * @property {(variant: 'auto' | import('./variants.js').Variant) => void} prepare before the variant is chosen
  * @property {import('./pool.js').CreateWorker} createWorker
- * @property {(source: URL | string, options: { kind?: import('./limits.js').Kind, signal?: AbortSignal, onProgress?: (progress: { loaded: number, total: number | null }) => void }) => Promise<Uint8Array>} read
- *   kind: of what; a limit for its size
+ * @property {(source: URL | string, options: { kind?: import('./limits.js').Kind, signal?: AbortSignal, onProgress?: (progress: { loaded: number, total: number | null }) => void,
+ *   onPiece?: (piece: Uint8Array) => void }) => Promise<Uint8Array>} read
+ *   kind: of what; a limit for its size. onPiece: where the host likes, it is given what comes from a server as it comes, to keep
  * @property {(source: URL | string, name: string) => URL | string | null} beside the file of that name in the folder of another, null where that is in none
  * @property {(bytes: Uint8Array) => Promise<{ pixels: Uint8Array, width: number, height: number } | null>} [decode]
  *   an image that is neither PNG nor JPEG, null where the host cannot either

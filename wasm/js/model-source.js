@@ -23,7 +23,7 @@ const AT_ONCE = 8;
  * The bytes of a model, a profile or a binary.
  * @param {Host} host
  * @param {Source} source
- * @param {{ kind?: import('./limits.js').Kind, signal?: AbortSignal, onProgress?: (amount: Amount) => void }} options
+ * @param {{ kind?: import('./limits.js').Kind, signal?: AbortSignal, onProgress?: (amount: Amount) => void, onPiece?: (piece: Uint8Array) => void }} options
  */
 export async function readSource(host, source, options) {
   const { kind } = options;
@@ -74,12 +74,13 @@ function findFile(name, files) {
 /**
  * @param {Host} host
  * @param {ModelSource} source
- * @param {{ signal?: AbortSignal, onProgress?: (amount: Amount) => void }} [options] progress: of all files together
+ * @param {{ signal?: AbortSignal, onProgress?: (amount: Amount) => void, onPiece?: (piece: Uint8Array) => void }} [options] progress: of all files
+ *   together; pieces: of the model's own
  * @returns {Promise<{ model: Uint8Array, files: NamedBytes[] }>}
  */
-export async function readModel(host, source, { signal, onProgress } = {}) {
+export async function readModel(host, source, { signal, onProgress, onPiece } = {}) {
   const sum = new Sum(onProgress);
-  const model = await readSource(host, divideModel(source).model, { kind: 'model', signal, onProgress: sum.part() });
+  const model = await readSource(host, divideModel(source).model, { kind: 'model', signal, onProgress: sum.part(), onPiece });
   return { model, files: await readFiles(host, source, model, { signal, sum }) };
 }
 

@@ -27,6 +27,8 @@ class Member {
   /** @type {Job | null} */
   job = null;
   ready = false;
+  /** Bytes of the model that it has already. */
+  fed = 0;
   /** @type {HostWorker} */
   worker;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -140,6 +142,18 @@ export class Pool {
     if (this.#queue.length > starting && this.#members.size < this.size) this.#start();
   }
 
+  /**
+   * A piece of the model, in front of the setup, for the worker that starts: it moves there, where the whole model would be copied twice.
+   * @param {Uint8Array} piece is not to be used any more
+   */
+  feed(piece) {
+    const [first] = this.#members;
+    if (!first) return;
+    const own = piece.length === piece.buffer.byteLength ? piece : piece.slice();
+    first.fed += own.length;
+    first.worker.post({ piece: own }, [own.buffer]);
+  }
+
   #start() {
     const member = new Member((self) =>
       this.#createWorker({
@@ -147,10 +161,11 @@ export class Pool {
         failure: (reason) => this.#lose(self, new NacError('WORKER_FAILED', `a worker stopped: ${reason}`)),
       }));
     this.#members.add(member);
-    const begin = (/** @type {Setup} */ setup) => {
+    const begin = (/** @type {Setup} */ { sha256, model, ...rest }) => {
       if (!this.#members.has(member)) return;
-      member.worker.post({ setup });
+      member.worker.post({ setup: { ...rest, model: member.fed === model?.length ? undefined : model, hashed: sha256 !== undefined } });
       this.#watch(member, 'the model could not be made ready within');
+      void Promise.resolve(sha256).then((digits) => digits && member.worker.post({ sha256: digits }), (error) => this.#fail(error));
     };
     Promise.resolve(this.#setup).then(begin, (error) => this.#fail(error));
   }
@@ -234,6 +249,9 @@ export class Inline {
     this.ready = this.#runner.then((runner) => runner.describe());
     this.ready.catch(() => {});
   }
+
+  /** The model comes with the setup. */
+  feed() {}
 
   /**
    * @param {Task} task

@@ -15,9 +15,9 @@ import { makeResult } from './result.js';
  * @typedef {object} Setup
  * @property {WebAssembly.Module} module
  * @property {string} variant name for results
- * @property {Uint8Array} model
+ * @property {Uint8Array | Uint8Array[]} model in one piece or several
  * @property {import('./model-source.js').NamedBytes[]} [files] that it names for its weights
- * @property {string} [sha256] of the model and its files; the profile must have been made of it
+ * @property {Promise<string>} [sha256] of the model and its files; the profile must have been made of it
  * @property {{ model: string, profile: string }} [names] for messages
  * @property {Uint8Array} [profile]
  * @property {string | object} [preprocess] where there is no profile
@@ -59,15 +59,9 @@ export class Runner {
   constructor(engine, setup) {
     this.#engine = engine;
     this.#setup = setup;
-    const { profile, sha256, names } = setup;
-    // First of all: of a file that is no model, the profile's mismatch is not what there is to say.
+    const { profile, names } = setup;
     this.#model = naming(names?.model, () => engine.openModel(setup.model, { files: setup.files }));
-    if (profile)
-      this.#profile = naming(names?.profile, () => {
-        const opened = engine.openProfile(profile);
-        if (sha256) opened.checkModel(sha256);
-        return opened;
-      });
+    if (profile) this.#profile = naming(names?.profile, () => engine.openProfile(profile));
     const preprocess = this.#profile?.metadata('preprocess') ?? setup.preprocess;
     if (preprocess) this.#preprocess = engine.preprocess(preprocess);
     const { info } = this.#model;
@@ -76,18 +70,31 @@ export class Runner {
     // A model of a fixed batch gets the image in every row, and the first row is read.
     const fixed = info.inputs?.[0]?.dims?.[0];
     this.#batch = Number.isInteger(fixed) && fixed > 0 ? fixed : 1;
-    if (this.#preprocess?.fixed) {
-      const { width, height } = this.#preprocess.size(1, 1);
-      // Every image has this size, so the files are not needed again.
-      this.#sessionFor(height, width, { closeModel: true });
-      setup.model = new Uint8Array(0);
-      setup.files = [];
-    }
   }
 
-  /** @param {Setup} setup */
+  /** @param {Setup} setup its model is given up */
   static async create(setup) {
-    return new Runner(await Engine.create(setup.module), setup);
+    const runner = new Runner(await Engine.create(setup.module), setup);
+    let failure;
+    try {
+      runner.prepare();
+    } catch (error) {
+      failure = error;
+    }
+    // It is computed while the session is made. A profile of another model is why it doesn't fit, so that is said first.
+    const sha256 = await setup.sha256;
+    if (sha256) naming(setup.names?.profile, () => runner.#profile?.checkModel(sha256));
+    if (failure) throw failure;
+    return runner;
+  }
+
+  /** Makes the session in advance, where every image has one size. The files are not needed again then. */
+  prepare() {
+    if (!this.#preprocess?.fixed) return;
+    const { width, height } = this.#preprocess.size(1, 1);
+    this.#sessionFor(height, width, { closeModel: true });
+    this.#setup.model = [];
+    this.#setup.files = [];
   }
 
   /** What is known before the first image. */

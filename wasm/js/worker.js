@@ -2,7 +2,8 @@
 /**
  * The inside of a worker: one runner, one task at a time. The two hosts' workers differ only in their port.
  *
- * In: { setup } once, then { id, task }. Out: { ready } or { failed }, then { id, result } or { id, error }.
+ * In: pieces of the model, or none, { piece }; { setup }; { sha256 } of the model, where the setup says so; then { id, task }.
+ * Out: { ready } or { failed }, then { id, result } or { id, error }.
  */
 import { NacError, packError } from './error.js';
 import { Runner } from './runner.js';
@@ -17,11 +18,18 @@ import { Runner } from './runner.js';
 export function serve(port) {
   /** @type {Runner | undefined} */
   let runner;
+  /** @type {Uint8Array[]} */
+  const pieces = [];
+  let tellHash = (/** @type {string} */ _digits) => {};
+  const hash = /** @type {Promise<string>} */ (new Promise((resolve) => (tellHash = resolve)));
 
-  port.listen(async ({ setup, id, task }) => {
+  port.listen(async ({ piece, setup, sha256, id, task }) => {
+    if (piece) return void pieces.push(piece);
+    if (sha256) return tellHash(sha256);
     if (setup) {
       try {
-        runner = await Runner.create(setup);
+        const { model = pieces.splice(0), hashed, ...rest } = setup;
+        runner = await Runner.create({ ...rest, model, sha256: hashed ? hash : undefined });
         port.post({ ready: runner.describe() });
       } catch (error) {
         port.post({ failed: packError(error) });

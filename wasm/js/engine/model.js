@@ -19,16 +19,18 @@ export class Model extends Owned {
 
   /**
    * @param {Heap} heap
-   * @param {Uint8Array} bytes
+   * @param {Uint8Array | Uint8Array[]} bytes
    * @param {{ check?: boolean, files?: import('../model-source.js').NamedBytes[] }} [options] see Engine
    */
   constructor(heap, bytes, { check = true, files = [] } = {}) {
-    checkSize('model', bytes.length);
-    checkModelSize(files.reduce((sum, file) => sum + file.bytes.length, bytes.length), '');
-    const block = heap.copyAll([bytes, ...files.map((file) => file.bytes)]);
+    const pieces = [bytes].flat();
+    const size = pieces.reduce((sum, piece) => sum + piece.length, 0);
+    checkSize('model', size);
+    checkModelSize(files.reduce((sum, file) => sum + file.bytes.length, size), '');
+    const block = heap.copyAll([...pieces, ...files.map((file) => file.bytes)]);
     let address;
     try {
-      address = heap.callForAddress('nac_model_open', block, bytes.length);
+      address = heap.callForAddress('nac_model_open', block, size);
     } catch (error) {
       heap.free(block);
       throw error;
@@ -39,7 +41,7 @@ export class Model extends Owned {
     /** @type {Record<string, any>} */
     this.info = JSON.parse(heap.text(heap.exports.nac_model_info(address)) ?? '{}');
     try {
-      this.#attach(files, block + bytes.length);
+      this.#attach(files, block + size);
       if (check) heap.call('nac_model_check', address);
     } catch (error) {
       this.close();
