@@ -11,6 +11,7 @@ import './offline/update.js';
 import './intake/samples.js';
 import { load } from './engine/detector.js';
 import { announce } from './dom.js';
+import { complete, waitFor } from './intake/incomplete.js';
 import { sortOut } from './intake/inputs.js';
 import { toFile, toPictures } from './intake/pictures.js';
 import { enter } from './rooms.js';
@@ -35,7 +36,7 @@ let touched = false;
 
 /**
  * Loads a model and its profile. Where that fails, the one before stays in force.
- * @param {{ model?: File, profile?: File }} own the visitor's; the bundled ones where there is none
+ * @param {{ model?: File[], profile?: File }} own the visitor's; the bundled ones where there is none
  */
 async function start(own) {
   const before = current;
@@ -53,9 +54,10 @@ async function start(own) {
   }
 }
 
-/** @param {File[]} files */
-async function take(files) {
+/** @param {File[]} arrived */
+async function take(arrived) {
   touched = true;
+  const files = complete(arrived);
   const { model, profile, images } = sortOut(files);
   if (model && !profile) {
     // Nobody has a profile of it yet: here is where one is made.
@@ -68,11 +70,12 @@ async function take(files) {
     try {
       // A profile alone belongs to the model that is there.
       const present = current?.source.model;
-      await start({ model: model ?? (present instanceof File ? present : undefined), profile });
-      announce(`${model?.name ?? profile?.name} is ready.`);
+      await start({ model: model ?? (present instanceof URL ? undefined : present), profile });
+      announce(`${(model?.[0] ?? profile)?.name} is ready.`);
     } catch (error) {
-      const retry = current ? { text: `Go on with ${current.name}`, act: () => samples.chooseFirst() } : undefined;
-      fail(error, { file: (profile ?? model)?.name, subject: 'model', retry });
+      const lacks = /** @type {any} */ (error)?.files;
+      const goOn = current ? { text: `Go on with ${current.name}`, act: () => samples.chooseFirst() } : undefined;
+      fail(error, { file: (lacks ? model?.[0] : (profile ?? model?.[0]))?.name, subject: 'model', retry: lacks ? waitFor(files, lacks) : goOn });
       return;
     }
   }

@@ -110,10 +110,15 @@ export function explainError(error, subject = 'image') {
 function sentences(error, subject) {
   // Figures of more than four digits are hard to compare.
   const text = String(error?.message ?? error).replace(/(?<![\w.#])\d{5,}(?![\w.])/g, (digits) => Number(digits).toLocaleString('en'));
+  if (error?.files) {
+    const [it, comes] = error.files.length === 1 ? [`“${error.files[0]}”`, 'it'] : [`${error.files.length} files, “${error.files[0]}” among them`, 'them'];
+    return { title: 'A part of this model is missing', text, hint: `Its weights lie in ${it}. Drop ${comes} here, too, or choose ${comes}: the model is kept until then.` };
+  }
   if (subject === 'model' && ['MALFORMED', 'UNSUPPORTED', 'LIMIT_EXCEEDED', 'NOT_FINITE', 'INVALID_ARGUMENT'].includes(error?.code))
     return { title: 'This model or profile can’t be used', text, hint: 'A detector needs two files that belong together: an .onnx model and the .safetensors profile made from it. Drop both at once.' };
   if (subject === 'onnx') {
-    if (error?.code === 'UNSUPPORTED') return { title: 'This model has something that isn’t supported', text, hint: 'Models are ONNX files of image classifiers, opset 7 to 25, with weights inside. The operator or feature is named below.' };
+    if (error?.code === 'UNSUPPORTED') return { title: 'This model has something that isn’t supported', text, hint: 'Models are ONNX files of image classifiers, opset 7 to 25. The operator or feature is named below.' };
+    if (error?.code === 'LIMIT_EXCEEDED') return { title: 'This model is too large', text, hint: 'The limit keeps one file from taking all the memory of this tab.' };
     if (error?.code === 'MALFORMED') return { title: 'This isn’t an ONNX model', text, hint: 'It may be damaged or cut off, or another kind of file. torch.onnx.export writes the right kind.' };
   }
   switch (error?.code) {

@@ -4,6 +4,9 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import os from 'node:os';
 import path from 'node:path';
 import test, { after, before } from 'node:test';
+import { buildProfile } from '../../wasm/js/node.js';
+import { tinyModel } from '../node/helpers/onnx.js';
+import { PREPROCESS, encodePng, noise } from '../node/helpers/scene.js';
 import { serious } from './helpers/axe.js';
 import { DIST, clean, launch, openPage, sample, scoreInNode, serve } from './helpers/browser.js';
 
@@ -54,6 +57,28 @@ const file = (name) => ({ name: path.basename(name), bytes: readFileSync(sample(
 const workersOf = (page) => page.workers().length;
 const plain = (value) => JSON.parse(JSON.stringify(value));
 const comparable = ({ ms, file: _, ...rest }) => plain(rest);
+
+test("a model's weights in another file come from beside it, or with it", async () => {
+  const { bytes: model, files } = tinyModel({ where: (name) => (name === 'dense' ? 'tiny.onnx.data' : undefined) });
+  writeFileSync(path.join(folder, 'tiny.onnx'), model);
+  writeFileSync(path.join(folder, 'tiny.onnx.data'), files['tiny.onnx.data']);
+  const images = Array.from({ length: 20 }, (_, i) => encodePng(noise(i), 8, 8));
+  writeFileSync(path.join(folder, 'tiny.safetensors'), await buildProfile({ model: path.join(folder, 'tiny.onnx'), images, preprocess: PREPROCESS, workers: 0 }));
+  const opened = await open('weights', '<nac-detector model="./tiny.onnx" profile="./tiny.safetensors" variant="simd"></nac-detector><nac-detector profile="./tiny.safetensors" variant="simd"></nac-detector>');
+  const { page } = opened;
+  const outcome = await page.evaluate(async (bytes) => {
+    const [first, second] = document.querySelectorAll('nac-detector');
+    const image = new Blob([Uint8Array.from(bytes)]);
+    const byAddress = await first.score(image);
+    second.model = await Promise.all(['tiny.onnx.data', 'tiny.onnx'].map(async (name) => new File([await (await fetch(name, { cache: 'no-store' })).blob()], name)));
+    const byFiles = await second.score(image);
+    return { scores: [byAddress.score, byFiles.score], hashes: [first.detector.info.sha256, second.detector.info.sha256], shared: first.detector === second.detector };
+  }, [...images[3]]);
+  assert.equal(outcome.scores[0], outcome.scores[1]);
+  assert.equal(outcome.hashes[0], outcome.hashes[1]);
+  assert.ok(!outcome.shared);
+  await clean(opened);
+});
 
 test('a dropped image is scored as in Node, shown, announced and told by event', async () => {
   const opened = await open('drop', `<nac-detector ${MODEL}></nac-detector>`, `

@@ -7,7 +7,8 @@ import { locate } from '../locate.js';
 
 /**
  * @typedef {import('../../wasm/js/index.js').Detector} Detector
- * @typedef {{ wasm: URL, variant: 'simd' | 'relaxed', model: URL | File, profile: URL | File }} Source where it all came from
+ * @typedef {{ wasm: URL, variant: 'simd' | 'relaxed', model: URL | File[], profile: URL | File }} Source where it all came from; of a model of the visitor's, the .onnx
+ *   file first
  * @typedef {{ detector: Detector, calibration: Float32Array, name: string, source: Source, warning: Promise<string | null> }} Loaded
  *   warning: that this machine computes other numbers than the one that made the profile
  */
@@ -20,7 +21,7 @@ export function binary() {
 }
 
 /**
- * @param {{ model?: File, profile?: File }} own the visitor's; the bundled ones where there is none
+ * @param {{ model?: File[], profile?: File }} own the visitor's; the bundled ones where there is none
  * @param {(progress: import('../../wasm/js/detector.js').Progress) => void} onProgress
  * @returns {Promise<Loaded>}
  */
@@ -28,7 +29,7 @@ export async function load(own, onProgress) {
   const { model = '', profile = '' } = document.body.dataset;
   const source = { ...binary(), model: own.model ?? locate(model), profile: own.profile ?? locate(profile) };
   const detector = await loadDetector({ ...source, onProgress });
-  const name = own.model ? own.model.name.replace(/\.onnx$/i, '') : 'ResNet-18 for CIFAR-10';
+  const name = own.model ? own.model[0].name.replace(/\.onnx$/i, '') : 'ResNet-18 for CIFAR-10';
   // The first image goes first.
   const warning = new Promise((resolve) => setTimeout(resolve, 500)).then(() => detector.selfTest()).then(selfTestWarning, () => null);
   return { detector, calibration: detector.info.profile.calibration, name, source, warning };

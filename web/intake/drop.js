@@ -7,7 +7,7 @@ import { hasCamera, takePicture } from './webcam.js';
 export class Drop extends HTMLElement {
   connectedCallback() {
     const files = h('input', { type: 'file', multiple: true, hidden: true, id: 'files', change: () => this.#picked(files, [...files.files]) });
-    const folder = h('input', { type: 'file', webkitdirectory: true, hidden: true, id: 'folder', change: () => this.#picked(folder, filesOfFolder(folder.files)) });
+    const folder = h('input', { type: 'file', webkitdirectory: true, hidden: true, id: 'folder', change: () => this.#picked(folder, filesOfFolder(folder.files, 'models')) });
     this.replaceChildren(
       h('div', { class: 'drop' },
         h('p', { class: 'drop-title' }, 'Drop images or a folder here'),
@@ -28,10 +28,10 @@ export class Drop extends HTMLElement {
     addEventListener('drop', () => over((depth = 0) > 0), true);
     addEventListener('drop', (event) => {
       event.preventDefault();
-      if (event.dataTransfer) this.#arrive(filesOf(event.dataTransfer));
+      if (event.dataTransfer) this.#arrive(filesOf(event.dataTransfer, 'models'));
     });
     addEventListener('paste', (event) => {
-      if (event.clipboardData?.files.length) this.#arrive(filesOf(event.clipboardData));
+      if (event.clipboardData?.files.length) this.#arrive(filesOf(event.clipboardData, 'models'));
     });
   }
 

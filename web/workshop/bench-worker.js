@@ -11,7 +11,7 @@ import { packError } from '../../wasm/js/error.js';
 import { host } from '../../wasm/js/host-browser.js';
 import { openWorkbench } from '../../wasm/js/index.js';
 import { defaultPreset, inspect } from '../../wasm/js/inspect.js';
-import { checkSize } from '../../wasm/js/limits.js';
+import { readModel } from '../../wasm/js/model-source.js';
 import { holdOut } from '../../wasm/js/subset.js';
 import { KIND_NAMES } from '../../wasm/js/synthetic.js';
 import { toImage } from '../intake/pictures.js';
@@ -29,8 +29,8 @@ const running = new Map();
 const calls = {
   async inspect({ binary, model }) {
     const engine = await Engine.create((await loadModule(host, binary)).module);
-    checkSize('model', model.size, model.name);
-    const found = inspect(engine, new Uint8Array(await model.arrayBuffer()));
+    const { model: bytes, files } = await readModel(host, model);
+    const found = inspect(engine, bytes, { files });
     return { ...found, error: found.error && packError(found.error), preset: defaultPreset(found.model) };
   },
   async open({ binary, model, layers, preprocess }) {

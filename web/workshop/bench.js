@@ -69,12 +69,12 @@ export class Bench {
     return new Job(this.#worker, id, result);
   }
 
-  /** @param {File} model */
+  /** @param {File[]} model with the files that it names */
   async inspect(model) {
     return this.start('inspect', { binary: await compiled(), model }).result;
   }
 
-  /** @param {File} model @param {{ layers: any, preprocess: string }} how */
+  /** @param {File[]} model @param {{ layers: any, preprocess: string }} how */
   async open(model, how) {
     return this.start('open', { binary: await compiled(), model, ...how }).result;
   }

@@ -4,6 +4,8 @@ import '../intake/folder.js';
 import './tuning.js';
 import { announce, emit, h, replace } from '../dom.js';
 import { download } from '../export.js';
+import { complete, waitFor } from '../intake/incomplete.js';
+import { sortOut } from '../intake/inputs.js';
 import { pathOf } from '../intake/paths.js';
 import { toPictures } from '../intake/pictures.js';
 import { locate } from '../locate.js';
@@ -14,8 +16,8 @@ import { ModelView } from './model.js';
 export class Workshop extends HTMLElement {
   /** @type {Bench | null} */
   #bench = null;
-  /** @type {File | null} */
-  #model = null;
+  /** The .onnx file, and those that came with it. @type {File[]} */
+  #model = [];
   #view = new ModelView();
   #problem = h('div');
   #folder = element('nac-folder', { title: 'Drop a folder of familiar images', hint: 'What the network was trained for. Sub-folders are classes.' });
@@ -32,11 +34,11 @@ export class Workshop extends HTMLElement {
 
   connectedCallback() {
     if (this.childElementCount > 0) return;
-    const picker = h('input', { type: 'file', accept: '.onnx', hidden: true, id: 'model-file', change: () => { if (picker.files[0]) this.open(picker.files[0]); picker.value = ''; } });
+    const picker = h('input', { type: 'file', multiple: true, hidden: true, id: 'model-file', change: () => { this.#picked([...picker.files]); picker.value = ''; } });
     this.#steps = [
       step(1, 'The model', h('div', { class: 'row start' },
         h('button', { type: 'button', class: 'primary', click: () => picker.click() }, 'Choose an .onnx file'),
-        h('button', { type: 'button', click: () => this.#bundled() }, 'Take the bundled one'), h('span', { class: 'hint' }, 'or drop it anywhere on this page'), picker),
+        h('button', { type: 'button', click: () => this.#bundled() }, 'Take the bundled one'), h('span', { class: 'hint' }, 'or drop it anywhere on this page, with its .onnx.data file if it has one'), picker),
       this.#problem, this.#view.element),
       step(2, 'Images that it knows',
         h('p', null, 'They are run once. Most are counted into the profile; the rest are held out: half of these set the threshold, the other half are compared with outliers.'),
@@ -62,17 +64,24 @@ export class Workshop extends HTMLElement {
     return /** @type {Bench} */ (this.#bench ??= new Bench());
   }
 
-  /** @param {File} file an ONNX model */
-  async open(file) {
+  /** @param {File[]} files */
+  #picked(files) {
+    const all = complete(files);
+    if (all.length > 0) this.open(sortOut(all).model ?? all);
+  }
+
+  /** @param {File[]} model an ONNX file, and those that came with it */
+  async open(model) {
+    const [file] = model;
     this.#bench?.close();
     this.#bench = null;
-    this.#model = file;
+    this.#model = model;
     this.#problem.replaceChildren(h('p', { class: 'hint' }, `Reading ${file.name}…`));
     this.#view.element.replaceChildren();
     this.#reach(1);
     try {
-      const inspection = await this.#open.inspect(file);
-      if (this.#model !== file) return;
+      const inspection = await this.#open.inspect(model);
+      if (this.#model !== model) return;
       this.#problem.replaceChildren();
       this.#view.show(file.name, inspection);
       this.#labels = Array.isArray(inspection.model.labels) && inspection.model.labels.length > 0 ? undefined : [];
@@ -80,7 +89,8 @@ export class Workshop extends HTMLElement {
       if (!inspection.error) this.#reach(2);
       announce(`${file.name}: ${inspection.error ? 'it can’t be run here.' : 'ready for images.'}`);
     } catch (error) {
-      if (this.#model === file) replace(this.#problem, errorCard(error, { file: file.name, subject: 'onnx' }));
+      const lacks = /** @type {any} */ (error)?.files;
+      if (this.#model === model) replace(this.#problem, errorCard(error, { file: file.name, subject: 'onnx', retry: lacks && waitFor(model, lacks) }));
     }
   }
 
@@ -90,7 +100,7 @@ export class Workshop extends HTMLElement {
   async #bundled() {
     const { model = '' } = document.body.dataset;
     const response = await fetch(locate(model));
-    await this.open(new File([await response.blob()], model.split('/').at(-1) ?? 'model.onnx'));
+    await this.open([new File([await response.blob()], model.split('/').at(-1) ?? 'model.onnx')]);
   }
 
   /** @param {File[]} files */
@@ -99,7 +109,7 @@ export class Workshop extends HTMLElement {
     const fraction = Number(this.#fraction.value) / 100;
     this.#reach(2);
     const done = await this.#run(this.#folder, pictures.length, async (onProgress) => {
-      await this.#open.open(/** @type {File} */ (this.#model), { layers: this.#view.layers, preprocess: this.#view.preset });
+      await this.#open.open(this.#model, { layers: this.#view.layers, preprocess: this.#view.preset });
       return this.#open.start('collect', { pictures, fraction }, onProgress);
     });
     if (!done) return;
@@ -173,12 +183,11 @@ export class Workshop extends HTMLElement {
 
   /** @param {boolean} use */
   async #save(use) {
-    const model = /** @type {File} */ (this.#model);
     const options = { falseAlarm: this.#tuning.falseAlarm, labels: this.#labels?.length ? this.#labels : undefined, provenance: { command: 'made in a browser', heldOut: this.#counts.held } };
     const bytes = await this.#open.start('save', { settings: this.#tuning.settings, options }).result;
-    const name = model.name.replace(/\.onnx$/i, '.safetensors');
+    const name = this.#model[0].name.replace(/\.onnx$/i, '.safetensors');
     const blob = new Blob([bytes], { type: 'application/octet-stream' });
-    if (use) emit(this, 'nac-use', { files: [model, new File([blob], name)] });
+    if (use) emit(this, 'nac-use', { files: [...this.#model, new File([blob], name)] });
     else download(name, blob);
   }
 
