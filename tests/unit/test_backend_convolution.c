@@ -1,5 +1,6 @@
 /* CONV and CONV_GRAD of the XNNPACK backend against the plain loops: every kernel that they are divided between. */
 #ifdef NAC_HAVE_XNNPACK
+#include "backend/direct.h"
 #include "backend_case.h"
 #include "winograd_error.h"
 
@@ -51,7 +52,7 @@ static void check(const convolution *p) {
     ENSURE(p->window.kernel_h > 0);
     const nac_convolution sizes = {.window = p->window, .N = p->N, .H = p->H, .W = p->W, .Ci = p->groups * p->in, .OH = rows_of(p), .OW = columns_of(p),
                                    .Co = p->groups * p->out, .groups = p->groups};
-    if (nac_winograd_takes(&sizes)) case_check(&c, output, 0, winograd_error(&sizes, p->gradient));
+    if (nac_winograd_takes(&sizes) && !nac_direct_takes(&sizes)) case_check(&c, output, 0, winograd_error(&sizes, p->gradient));
     else case_check(&c, output, terms_of(p), 1e-30);
 }
 
@@ -88,6 +89,15 @@ static void check_many(bool gradient) {
         p.H += 2, p.W += 2;
         p.in = 4 * case_between(1, 7), p.out = 4 * case_between(1, 7);
         check(&p);
+    }
+    for (int i = 0; i < 60; ++i) { /* few pixels; strides, dilations and pads of any kind */
+        convolution p = random_convolution(gradient, 3);
+        p.window.kernel_h = p.window.kernel_w = 3;
+        p.in = 4 * case_between(43, 48), p.out = 4 * case_between(43, 48);
+        p.H = case_between(1, 12), p.W = case_between(1, 9);
+        const nac_window *v = &p.window;
+        const bool fits = p.H + v->pad_top + v->pad_bottom > 2 * v->dilation_h && p.W + v->pad_left + v->pad_right > 2 * v->dilation_w;
+        if (fits && rows_of(&p) * columns_of(&p) <= 25) check(&p);
     }
     for (int i = 0; i < 30; ++i) { /* so many weights that the output channels are divided between operators */
         convolution p = random_convolution(gradient, 3);
@@ -194,6 +204,16 @@ static void test_kernels(void) {
     ensure_kernel(p, "Winograd, turned");
     p.gradient = false;
     ensure_kernel(p, "Winograd");
+    p.H = p.W = 5;
+    p.in = p.out = 256;
+    ensure_kernel(p, "products");
+    p.window.stride_h = p.window.stride_w = 1;
+    ensure_kernel(p, "products");
+    p.gradient = true;
+    ensure_kernel(p, "products, turned");
+    p.gradient = false;
+    p.window.stride_h = p.window.stride_w = 2;
+    p.in = p.out = 64;
     p.H = p.W = 10; /* one more tile than a panel has */
     ensure_kernel(p, "xnn convolution");
     p.window.stride_h = p.window.stride_w = 1;

@@ -1,35 +1,50 @@
 /* own_convolution.c - CONV and CONV_GRAD that are not XNNPACK's: Winograd's for 3x3 windows of stride 1 and 2 (winograd.c), which multiplies
- * 2.25 and 1.44 times less, and loops for depthwise ones (loops_depthwise.c), 3 to 9 times as fast as XNNPACK's. */
+ * 2.25 and 1.44 times less; products for those over few pixels (direct.c); and loops for depthwise ones (loops_depthwise.c), 3 to 9 times as fast as XNNPACK's. */
 #include <math.h>
 #include <string.h>
 
+#include "backend/direct.h"
 #include "backend/loops.h"
 #include "backend/xnn.h"
 
-/* ---- Winograd's ------------------------------------------------------------------------------------ */
+/* ---- One copy of the weights for both directions --------------------------------------------------- */
 
 static const float *find_shared(const nac_shared_weights *shared, int value) {
     while (shared && shared->value != value) shared = shared->next;
     return shared ? shared->data : NULL;
 }
 
-/* The transformed weights, made when the first of their nodes asks; NULL when out of memory. */
-static const float *share_weights(nac_shared_weights **shared, int value, const nac_convolution *p) {
+/* `count` floats of weights as `arrange` makes them, when the first of their nodes asks; NULL when out of memory. */
+static const float *share_weights(nac_shared_weights **shared, int value, const nac_convolution *p, size_t count,
+                                  void (*arrange)(const nac_convolution *p, float *weights)) {
     const float *data = find_shared(*shared, value);
     if (data) return data;
     size_t bytes;
-    if (!nac_mul_size(nac_winograd_weights(p), sizeof(float), &bytes)) return NULL;
+    if (!nac_mul_size(count, sizeof(float), &bytes)) return NULL;
     nac_shared_weights *added = nac_alloc_array(1, sizeof *added);
-    float *transformed = added ? nac_alloc(bytes) : NULL;
-    if (!transformed) {
+    float *arranged = added ? nac_alloc(bytes) : NULL;
+    if (!arranged) {
         nac_free(added);
         return NULL;
     }
-    nac_winograd_transform(p, transformed);
-    *added = (nac_shared_weights){.value = value, .data = transformed, .next = *shared};
+    arrange(p, arranged);
+    *added = (nac_shared_weights){.value = value, .data = arranged, .next = *shared};
     *shared = added;
-    return transformed;
+    return arranged;
 }
+
+/* What the kernels with such weights have in common; `scratch` counts floats. */
+static enum xnn_status prepare_shared(const nac_convolution *p, const float *weights, size_t scratch, nac_kernel *kernel) {
+    kernel->shared_weights = weights;
+    if (!weights || !nac_mul_size(scratch, sizeof(float), &kernel->scratch_size)) return xnn_status_out_of_memory;
+    kernel->convolution = *p;
+    kernel->convolution.w = NULL; /* freed when all are packed */
+    kernel->clamps = true;
+    kernel->packed = 1u << 1;
+    return xnn_status_success;
+}
+
+/* ---- Winograd's, and few pixels --------------------------------------------------------------------- */
 
 static void run_winograd(const nac_kernel *kernel, const nac_graph *graph, const nac_node *node) {
     nac_winograd_run(&kernel->convolution, false, kernel->shared_weights, nac_input_data(graph, node, 0), nac_input_data(graph, node, 2),
@@ -43,16 +58,28 @@ static void run_winograd_gradient(const nac_kernel *kernel, const nac_graph *gra
 
 static enum xnn_status prepare_winograd(const nac_convolution *p, const nac_node *node, nac_kernel *kernel) {
     const bool backward = node->op == NAC_OP_CONV_GRAD;
-    kernel->shared_weights = share_weights(kernel->shared, node->inputs[1], p);
-    if (!kernel->shared_weights || !nac_mul_size(nac_winograd_scratch(p, backward), sizeof(float), &kernel->scratch_size))
-        return xnn_status_out_of_memory;
     kernel->name = backward ? "Winograd, turned" : "Winograd";
-    kernel->convolution = *p;
-    kernel->convolution.w = NULL; /* freed when all are packed */
-    kernel->clamps = true;
-    kernel->packed = 1u << 1;
     kernel->after = backward ? run_winograd_gradient : run_winograd;
-    return xnn_status_success;
+    const float *weights = share_weights(kernel->shared, node->inputs[1], p, nac_winograd_weights(p), nac_winograd_transform);
+    return prepare_shared(p, weights, nac_winograd_scratch(p, backward), kernel);
+}
+
+static void run_direct(const nac_kernel *kernel, const nac_graph *graph, const nac_node *node) {
+    nac_direct_run(&kernel->convolution, false, kernel->shared_weights, nac_input_data(graph, node, 0), nac_input_data(graph, node, 2),
+                   node->min, node->max, kernel->scratch, nac_output_data(graph, node));
+}
+
+static void run_direct_gradient(const nac_kernel *kernel, const nac_graph *graph, const nac_node *node) {
+    nac_direct_run(&kernel->convolution, true, kernel->shared_weights, nac_input_data(graph, node, 0), NULL, -INFINITY, INFINITY,
+                   kernel->scratch, nac_output_data(graph, node));
+}
+
+static enum xnn_status prepare_direct(const nac_convolution *p, const nac_node *node, nac_kernel *kernel) {
+    const bool backward = node->op == NAC_OP_CONV_GRAD;
+    kernel->name = backward ? "products, turned" : "products";
+    kernel->after = backward ? run_direct_gradient : run_direct;
+    const float *weights = share_weights(kernel->shared, node->inputs[1], p, nac_direct_weights(p), nac_direct_arrange);
+    return prepare_shared(p, weights, nac_direct_scratch(p, backward), kernel);
 }
 
 /* ---- Depthwise: at stride 1 the gradient is the forward loop with the window turned by 180 degrees ----- */
@@ -108,6 +135,7 @@ static enum xnn_status prepare_depthwise(const nac_convolution *p, const nac_nod
 
 enum xnn_status nac_prepare_own_convolution(const nac_convolution *p, const nac_node *node, const float *bias, nac_kernel *kernel) {
     if (is_depthwise(p)) return prepare_depthwise(p, node, bias, kernel);
+    if (nac_direct_takes(p)) return prepare_direct(p, node, kernel);
     if (nac_winograd_takes(p)) return prepare_winograd(p, node, kernel);
     return NAC_XNN_NOT_MINE;
 }
