@@ -97,7 +97,7 @@ def other_bins(a, b):
 
 def run_ours(folder, args, height, width):
     command = ["node", "--experimental-wasm-relaxed-simd", str(ROOT / "tests/oracle/run_network.js"), str(folder / "model.onnx"), str(folder / "input.f32"), f"{IMAGES},3,{height},{width}",
-               str(folder / "out.f32"), "--variant", args.variant, "--rounds", str(args.rounds)]
+               str(folder / "out.f32"), "--variant", args.variant, "--rounds", str(args.rounds), "--layers", getattr(args, "layers", "")]
     report = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
     numbers, at = np.fromfile(folder / "out.f32", np.float32), 0
 
