@@ -1,10 +1,12 @@
 """Families of classifiers that torchvision has not, written as timm and the authors write them: what matters is what the exporter makes of it.
-Convolutional ones here, those made of tokens in families_tokens.py."""
+Convolutional ones here, those made of tokens in families_tokens.py, more of either in families_convolutional.py and families_attention.py."""
 
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
+import families_attention
+import families_convolutional
 from families_tokens import ClipViT, DeiT, Mixer, PvtV2, XCiT
 
 # ---- BiT: ResNetV2 with group norms and standardised weights -------------------------------------------
@@ -228,6 +230,8 @@ NETWORKS = {
     "pvt_v2_b0": lambda: PvtV2(PVT_V2_B0, 1000),
     "deit_tiny_distilled_16": lambda: DeiT(224, 16, 192, 12, 3, 1000),
     "vit_tiny_16": lambda: DeiT(224, 16, 192, 12, 3, 1000, distilled=False),
+    **families_convolutional.NETWORKS,
+    **families_attention.NETWORKS,
 }
 
 
