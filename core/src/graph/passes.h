@@ -77,8 +77,12 @@ nac_status nac_graph_find_liftable(const nac_graph *graph, bool **liftable, nac_
 /* Brings tiny numbers of what the node is about to read to NAC_TINY, in place; the sign stays, and 0 stays 0. */
 void nac_lift_inputs(const nac_graph *graph, const nac_node *node, const bool *liftable);
 
-/* Tiny weights become 0: decay leaves many of them in the filters that training gave up. The gradients read the weights of the forward nodes. */
-void nac_drop_tiny_weights(const nac_graph *graph, int forward_count, const bool *liftable);
+/* Tiny weights become 0: decay leaves many of them in the filters that training gave up. NAC_NOT_FINITE for NaN and infinity among them. The
+ * gradients have no weights of their own. */
+nac_status nac_graph_clean_weights(const nac_graph *graph, int forward_count, const bool *liftable, nac_error *error);
+
+/* False where a number is NaN or infinite. *tiny: whether there is one below NAC_TINY that is not 0. */
+bool nac_all_finite(const float *x, size_t count, bool *tiny);
 
 /* Multiply-adds of a node: CONV, CONV_GRAD and MATMUL; 0 for the rest. */
 uint64_t nac_node_macs(const nac_graph *graph, const nac_node *node);

@@ -105,41 +105,10 @@ static int count_forward(const nac_graph *graph) {
     return n;
 }
 
-/* One NaN or infinity makes every later number a lie, so it is looked for in what a score is made of: an exponent of ones. Integers have no
- * order of summation that a compiler had to keep, so this becomes vectors. */
-NAC_NOT_INLINED static bool stretch_finite(const float *x, size_t count) {
-    const uint32_t EXPONENT = 0x7f800000;
-    uint32_t found = 0;
-    for (size_t i = 0; i < count; ++i) {
-        uint32_t bits;
-        memcpy(&bits, &x[i], sizeof bits);
-        found |= (bits & EXPONENT) == EXPONENT;
-    }
-    return !found;
-}
-
+/* One NaN or infinity makes every later number a lie, so it is looked for in what a score is made of. */
 static bool all_finite(const nac_value *value) {
-    const float *x = value->data;
-    const size_t count = nac_elements(&value->shape);
-    for (size_t i = 0; i < count; i += NAC_STRETCH)
-        if (!stretch_finite(x + i, count - i < NAC_STRETCH ? count - i : NAC_STRETCH)) return false;
-    return true;
-}
-
-/* A product with a weight that is not finite is NaN, which a clamp behind it may turn into an ordinary number. Other constants may
- * be infinite: a mask, a bound. The gradients have no weights of their own. */
-static nac_status check_weights(const nac_session *session, nac_error *error) {
-    const nac_graph *graph = &session->graph;
-    for (int n = 0; n < session->forward_count; ++n) {
-        const nac_node *node = &graph->nodes[n];
-        if (node->op != NAC_OP_CONV && node->op != NAC_OP_CONV_GRAD && node->op != NAC_OP_MATMUL && node->op != NAC_OP_AFFINE) continue;
-        for (int i = 1; i < node->input_count; ++i) {
-            if (node->inputs[i] == NAC_NONE) continue;
-            const nac_value *value = &graph->values[node->inputs[i]];
-            if (value->constant && !all_finite(value)) return nac_fail(error, NAC_NOT_FINITE, "a weight of node '%s' is NaN or infinite", node->name);
-        }
-    }
-    return NAC_OK;
+    bool tiny;
+    return nac_all_finite(value->data, nac_elements(&value->shape), &tiny);
 }
 
 static nac_status plan_and_pack(nac_session *session, nac_error *error) {
@@ -151,9 +120,8 @@ static nac_status plan_and_pack(nac_session *session, nac_error *error) {
     nac_free(keep);
     NAC_TRY(status);
     session->forward_count = count_forward(graph);
-    NAC_TRY(check_weights(session, error));
     NAC_TRY(nac_graph_find_liftable(graph, &session->liftable, error));
-    nac_drop_tiny_weights(graph, session->forward_count, session->liftable);
+    NAC_TRY(nac_graph_clean_weights(graph, session->forward_count, session->liftable, error));
     for (int v = 0; v < graph->value_count; ++v)
         if (graph->values[v].constant && graph->values[v].data)
             session->weight_bytes += nac_elements(&graph->values[v].shape) * nac_type_size(graph->values[v].type);

@@ -4,6 +4,8 @@
  * is far below what a sum keeps or a state sees; a positive number stays one, so that its rectifier's gate is where it was; and products
  * with weights of 2^-26 are normal. What is lost is which of two tiny numbers was the larger. */
 #include <math.h>
+#include <stdint.h>
+#include <string.h>
 
 #include "graph/passes.h"
 
@@ -63,18 +65,48 @@ void nac_lift_inputs(const nac_graph *graph, const nac_node *node, const bool *l
     }
 }
 
-NAC_NOT_INLINED static void drop_tiny(float *x, size_t count) {
-    for (size_t i = 0; i < count; ++i) x[i] = fabsf(x[i]) < NAC_TINY ? 0 : x[i];
+/* ---- Weights --------------------------------------------------------------------------------------- */
+
+static uint32_t bits_of(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
 }
 
-void nac_drop_tiny_weights(const nac_graph *graph, int forward_count, const bool *liftable) {
+/* Magnitudes have the order of their bits: the largest, and one less than the smallest that isn't 0. Integers, for both become vectors. */
+NAC_NOT_INLINED static void find_extremes(const float *x, size_t count, uint32_t *largest, uint32_t *smallest) {
+    uint32_t high = *largest, low = *smallest;
+    for (size_t i = 0; i < count; ++i) {
+        const uint32_t magnitude = bits_of(x[i]) & 0x7fffffff, other = magnitude - 1;
+        high = magnitude > high ? magnitude : high;
+        low = other < low ? other : low;
+    }
+    *largest = high;
+    *smallest = low;
+}
+
+bool nac_all_finite(const float *x, size_t count, bool *tiny) {
+    uint32_t largest = 0, smallest = UINT32_MAX;
+    for (size_t i = 0; i < count; i += NAC_STRETCH) find_extremes(x + i, count - i < NAC_STRETCH ? count - i : NAC_STRETCH, &largest, &smallest);
+    *tiny = smallest < bits_of(NAC_TINY) - 1;
+    return largest < bits_of(INFINITY);
+}
+
+/* A product with a weight that is not finite is NaN, which a clamp behind it may turn into an ordinary number. Other constants may
+ * be infinite: a mask, a bound. */
+nac_status nac_graph_clean_weights(const nac_graph *graph, int forward_count, const bool *liftable, nac_error *error) {
     for (int n = 0; n < forward_count; ++n) {
         const nac_node *node = &graph->nodes[n];
         if (node->op != NAC_OP_CONV && node->op != NAC_OP_CONV_GRAD && node->op != NAC_OP_MATMUL && node->op != NAC_OP_AFFINE) continue;
-        const nac_value *weight = &graph->values[node->inputs[1]];
-        if (!weight->constant || !liftable[node->inputs[1]]) continue;
-        float *x = weight->data;
-        const size_t count = nac_elements(&weight->shape);
-        for (size_t i = 0; i < count; i += NAC_STRETCH) drop_tiny(x + i, count - i < NAC_STRETCH ? count - i : NAC_STRETCH);
+        for (int i = 1; i < node->input_count; ++i) {
+            if (node->inputs[i] == NAC_NONE || !graph->values[node->inputs[i]].constant) continue;
+            float *x = graph->values[node->inputs[i]].data;
+            const size_t count = nac_elements(&graph->values[node->inputs[i]].shape);
+            bool tiny;
+            if (!nac_all_finite(x, count, &tiny)) return nac_fail(error, NAC_NOT_FINITE, "a weight of node '%s' is NaN or infinite", node->name);
+            for (size_t k = 0; k < count && tiny && i == 1 && liftable[node->inputs[i]]; ++k)
+                if (is_tiny(x[k])) x[k] = 0;
+        }
     }
+    return NAC_OK;
 }
