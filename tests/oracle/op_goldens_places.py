@@ -158,6 +158,29 @@ case("global_lp_pool", lambda net: net("GlobalLpPool", "x", p=3), lambda x: (x.a
 case("global_lp_pool_of_nothing", lambda net: net("Add", net("GlobalLpPool", net("Mul", "x", floats(0))), net("ReduceMean", "x", axes=[2, 3])), lambda x: x.mean((2, 3)))
 refuse("lp_pool_ceil", lambda net: net("LpPool", "x", kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1), 18)
 
+# ---- Attention as one operator ---------------------------------------------------------------------------
+
+def attend(q, k, v, mask=0.0, scale=None):
+    return torch.softmax(q @ k.transpose(-1, -2) * (scale or q.shape[-1] ** -0.5) + mask, -1) @ v
+
+
+heads = lambda x, count: x.reshape(2, 15, count, -1).transpose(1, 2)
+joined = lambda y: y.transpose(1, 2).reshape(2, 15, -1)
+case("attention_of_heads", lambda net: net("Attention", "x", net("Tanh", "x"), "x"), lambda x: attend(x, x.tanh(), x), 23)
+case("attention_of_rows", lambda net: net("Attention", rows(net), net("Tanh", rows(net)), rows(net), q_num_heads=2, kv_num_heads=2, scale=1.25),
+     lambda x: joined(attend(heads(x.reshape(ROWS), 2), heads(x.reshape(ROWS).tanh(), 2), heads(x.reshape(ROWS), 2), 0, 1.25)), 23)
+KEYS = weights(6, 2)
+case("attention_with_shared_keys", lambda net: net("Attention", rows(net), net("MatMul", rows(net), KEYS), net("MatMul", rows(net), KEYS), q_num_heads=6, kv_num_heads=2),
+     lambda x: joined(attend(heads(x.reshape(ROWS), 6), *[heads(x.reshape(ROWS) @ t(KEYS), 2).repeat_interleave(3, 1)] * 2)), 23)
+SHUT = np.array([[1, 0, 1, 1, 1], [1, 1, 0, 1, 1], [0, 1, 1, 1, 0], [1, 1, 1, 1, 1], [1, 0, 0, 0, 0]], bool)
+case("attention_masked", lambda net: net("Attention", "x", "x", "x", SHUT), lambda x: attend(x, x, x, torch.zeros(5, 5).masked_fill(~torch.tensor(SHUT), -torch.inf)), 23)
+BIASES = weights(3, 5, 5)
+case("attention_biased", lambda net: net("Attention", "x", "x", "x", BIASES), lambda x: attend(x, x, x, t(BIASES)), 23)
+case("attention_causal", lambda net: net("Attention", "x", "x", "x", is_causal=1), lambda x: attend(x, x, x, torch.full((5, 5), -torch.inf).triu(1)), 23)
+refuse("attention_capped", lambda net: net("Attention", "x", "x", "x", softcap=2.0), 23)
+refuse("attention_of_the_past", lambda net: net("Attention", "x", "x", "x", "", "x", "x"), 23)
+refuse("attention_of_uneven_heads", lambda net: net("Attention", rows(net), rows(net), rows(net), q_num_heads=4, kv_num_heads=4), 23)
+
 # ---- Outputs that are probabilities --------------------------------------------------------------------
 
 # Logits are their logarithms: of several networks, of several views, weighted

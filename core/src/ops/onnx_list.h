@@ -57,6 +57,8 @@
     X(Tile)                 \
     X(Transpose)            \
     X(Unsqueeze)            \
+    /* attention.c */       \
+    X(Attention)            \
     /* affine.c: batch normalisation */ \
     X(BatchNormalization)   \
     /* binary.c: functions of two numbers, broadcast */ \
