@@ -2,7 +2,7 @@
 #ifndef NAC_DIRECT_H
 #define NAC_DIRECT_H
 
-#include "backend/winograd.h"
+#include "backend/convolution.h"
 
 /* Whether it can, and is faster than Winograd's and XNNPACK or as fast with less memory. Doesn't depend on N. */
 bool nac_direct_takes(const nac_convolution *p);

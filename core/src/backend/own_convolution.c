@@ -1,85 +1,82 @@
-/* own_convolution.c - CONV and CONV_GRAD that are not XNNPACK's: Winograd's for 3x3 windows of stride 1 and 2 (winograd.c), which multiplies
- * 2.25 and 1.44 times less; products for those over few pixels (direct.c); and loops for depthwise ones (loops_depthwise.c), 3 to 9 times as fast as XNNPACK's. */
+/* own_convolution.c - CONV and CONV_GRAD that are not XNNPACK's: algorithms that hold one copy of the weights for both directions, products for few
+ * pixels (direct.c), Winograd's for 3x3 windows of stride 1 and 2 (winograd.c), which multiplies 2.25 and 1.44 times less, and Strassen's for 1x1
+ * windows (strassen.c, 1.14 times); and loops for depthwise ones (loops_depthwise.c), 3 to 9 times as fast as XNNPACK's. */
 #include <math.h>
 #include <string.h>
 
 #include "backend/direct.h"
 #include "backend/loops.h"
+#include "backend/strassen.h"
+#include "backend/winograd.h"
 #include "backend/xnn.h"
 
 /* ---- One copy of the weights for both directions --------------------------------------------------- */
+
+struct nac_algorithm {
+    const char *forward, *backward; /* a kernel's name */
+    bool (*takes)(const nac_convolution *p);
+    size_t (*weights)(const nac_convolution *p); /* floats that `arrange` writes */
+    void (*arrange)(const nac_convolution *p, float *weights);
+    size_t (*scratch)(const nac_convolution *p, bool backward); /* floats */
+    void (*run)(const nac_convolution *p, bool backward, const float *weights, const float *from, const float *bias, float low, float high,
+                float *scratch, float *to);
+};
+
+/* The first that takes a convolution has it. */
+static const nac_algorithm algorithms[] = {
+    {"products", "products, turned", nac_direct_takes, nac_direct_weights, nac_direct_arrange, nac_direct_scratch, nac_direct_run},
+    {"Winograd", "Winograd, turned", nac_winograd_takes, nac_winograd_weights, nac_winograd_transform, nac_winograd_scratch, nac_winograd_run},
+    {"Strassen", "Strassen, transposed", nac_strassen_takes, nac_strassen_weights, nac_strassen_combine, nac_strassen_scratch, nac_strassen_run},
+};
+
+static const nac_algorithm *find_algorithm(const nac_convolution *p) {
+    for (size_t i = 0; i < sizeof algorithms / sizeof *algorithms; ++i)
+        if (algorithms[i].takes(p)) return &algorithms[i];
+    return NULL;
+}
 
 static const float *find_shared(const nac_shared_weights *shared, int value) {
     while (shared && shared->value != value) shared = shared->next;
     return shared ? shared->data : NULL;
 }
 
-/* `count` floats of weights as `arrange` makes them, when the first of their nodes asks; NULL when out of memory. */
-static const float *share_weights(nac_shared_weights **shared, int value, const nac_convolution *p, size_t count,
-                                  void (*arrange)(const nac_convolution *p, float *weights)) {
+/* The arranged weights, made when the first of their nodes asks; NULL when out of memory. */
+static const float *share_weights(nac_shared_weights **shared, int value, const nac_algorithm *algorithm, const nac_convolution *p) {
     const float *data = find_shared(*shared, value);
     if (data) return data;
     size_t bytes;
-    if (!nac_mul_size(count, sizeof(float), &bytes)) return NULL;
+    if (!nac_mul_size(algorithm->weights(p), sizeof(float), &bytes) || !nac_add_size(bytes, NAC_XNN_ALIGNMENT, &bytes)) return NULL;
     nac_shared_weights *added = nac_alloc_array(1, sizeof *added);
-    float *arranged = added ? nac_alloc(bytes) : NULL;
-    if (!arranged) {
+    void *memory = added ? nac_alloc(bytes) : NULL;
+    if (!memory) {
         nac_free(added);
         return NULL;
     }
-    arrange(p, arranged);
-    *added = (nac_shared_weights){.value = value, .data = arranged, .next = *shared};
+    *added = (nac_shared_weights){.value = value, .memory = memory, .data = nac_xnn_align(memory), .next = *shared};
+    algorithm->arrange(p, added->data);
     *shared = added;
-    return arranged;
+    return added->data;
 }
 
-/* What the kernels with such weights have in common; `scratch` counts floats. */
-static enum xnn_status prepare_shared(const nac_convolution *p, const float *weights, size_t scratch, nac_kernel *kernel) {
-    kernel->shared_weights = weights;
-    if (!weights || !nac_mul_size(scratch, sizeof(float), &kernel->scratch_size)) return xnn_status_out_of_memory;
+static void run_algorithm(const nac_kernel *kernel, const nac_graph *graph, const nac_node *node) {
+    const bool backward = node->op == NAC_OP_CONV_GRAD;
+    kernel->algorithm->run(&kernel->convolution, backward, kernel->shared_weights, nac_input_data(graph, node, 0),
+                           backward ? NULL : nac_input_data(graph, node, 2), node->min, node->max, kernel->scratch, nac_output_data(graph, node));
+}
+
+static enum xnn_status prepare_algorithm(const nac_algorithm *algorithm, const nac_convolution *p, const nac_node *node, nac_kernel *kernel) {
+    const bool backward = node->op == NAC_OP_CONV_GRAD;
+    kernel->shared_weights = share_weights(kernel->shared, node->inputs[1], algorithm, p);
+    if (!kernel->shared_weights || !nac_mul_size(algorithm->scratch(p, backward), sizeof(float), &kernel->scratch_size))
+        return xnn_status_out_of_memory;
+    kernel->name = backward ? algorithm->backward : algorithm->forward;
+    kernel->algorithm = algorithm;
     kernel->convolution = *p;
     kernel->convolution.w = NULL; /* freed when all are packed */
     kernel->clamps = true;
     kernel->packed = 1u << 1;
+    kernel->after = run_algorithm;
     return xnn_status_success;
-}
-
-/* ---- Winograd's, and few pixels --------------------------------------------------------------------- */
-
-static void run_winograd(const nac_kernel *kernel, const nac_graph *graph, const nac_node *node) {
-    nac_winograd_run(&kernel->convolution, false, kernel->shared_weights, nac_input_data(graph, node, 0), nac_input_data(graph, node, 2),
-                     node->min, node->max, kernel->scratch, nac_output_data(graph, node));
-}
-
-static void run_winograd_gradient(const nac_kernel *kernel, const nac_graph *graph, const nac_node *node) {
-    nac_winograd_run(&kernel->convolution, true, kernel->shared_weights, nac_input_data(graph, node, 0), NULL, -INFINITY, INFINITY,
-                     kernel->scratch, nac_output_data(graph, node));
-}
-
-static enum xnn_status prepare_winograd(const nac_convolution *p, const nac_node *node, nac_kernel *kernel) {
-    const bool backward = node->op == NAC_OP_CONV_GRAD;
-    kernel->name = backward ? "Winograd, turned" : "Winograd";
-    kernel->after = backward ? run_winograd_gradient : run_winograd;
-    const float *weights = share_weights(kernel->shared, node->inputs[1], p, nac_winograd_weights(p), nac_winograd_transform);
-    return prepare_shared(p, weights, nac_winograd_scratch(p, backward), kernel);
-}
-
-static void run_direct(const nac_kernel *kernel, const nac_graph *graph, const nac_node *node) {
-    nac_direct_run(&kernel->convolution, false, kernel->shared_weights, nac_input_data(graph, node, 0), nac_input_data(graph, node, 2),
-                   node->min, node->max, kernel->scratch, nac_output_data(graph, node));
-}
-
-static void run_direct_gradient(const nac_kernel *kernel, const nac_graph *graph, const nac_node *node) {
-    nac_direct_run(&kernel->convolution, true, kernel->shared_weights, nac_input_data(graph, node, 0), NULL, -INFINITY, INFINITY,
-                   kernel->scratch, nac_output_data(graph, node));
-}
-
-static enum xnn_status prepare_direct(const nac_convolution *p, const nac_node *node, nac_kernel *kernel) {
-    const bool backward = node->op == NAC_OP_CONV_GRAD;
-    kernel->name = backward ? "products, turned" : "products";
-    kernel->after = backward ? run_direct_gradient : run_direct;
-    const float *weights = share_weights(kernel->shared, node->inputs[1], p, nac_direct_weights(p), nac_direct_arrange);
-    return prepare_shared(p, weights, nac_direct_scratch(p, backward), kernel);
 }
 
 /* ---- Depthwise: at stride 1 the gradient is the forward loop with the window turned by 180 degrees ----- */
@@ -135,7 +132,6 @@ static enum xnn_status prepare_depthwise(const nac_convolution *p, const nac_nod
 
 enum xnn_status nac_prepare_own_convolution(const nac_convolution *p, const nac_node *node, const float *bias, nac_kernel *kernel) {
     if (is_depthwise(p)) return prepare_depthwise(p, node, bias, kernel);
-    if (nac_direct_takes(p)) return prepare_direct(p, node, kernel);
-    if (nac_winograd_takes(p)) return prepare_winograd(p, node, kernel);
-    return NAC_XNN_NOT_MINE;
+    const nac_algorithm *algorithm = find_algorithm(p);
+    return algorithm ? prepare_algorithm(algorithm, p, node, kernel) : NAC_XNN_NOT_MINE;
 }

@@ -59,7 +59,7 @@ bool nac_winograd_takes(const nac_convolution *p) {
 
 /* ---- Weights --------------------------------------------------------------------------------------- */
 
-size_t nac_winograd_weights(const nac_convolution *p) { return POSITIONS * (size_t)p->Co * (size_t)p->Ci; }
+size_t nac_winograd_weights(const nac_convolution *p) { return POSITIONS * nac_blocks_size(p->Co, p->Ci); }
 
 /* u of w along one axis. */
 static inline void transform_weights(bool stride_1, const nac_f4 *w, size_t step, nac_f4 *u, size_t u_step) {
@@ -71,7 +71,7 @@ static inline void transform_weights(bool stride_1, const nac_f4 *w, size_t step
 }
 
 void nac_winograd_transform(const nac_convolution *p, float *weights) {
-    const size_t Ci = (size_t)p->Ci, matrix = (size_t)p->Co * Ci;
+    const size_t Ci = (size_t)p->Ci, matrix = nac_blocks_size(p->Co, p->Ci);
     const bool stride_1 = p->window.stride_h == 1;
     for (int o = 0; o < p->Co; o += NAC_BLOCK)
         for (int i = 0; i < p->Ci; i += NAC_BLOCK) {
@@ -163,8 +163,7 @@ static void multiply(const side *s, bool backward, const nac_blocks *w, size_t a
                 const size_t from = y.from * shape->planes + x.from, to = y.to * shape->sums + x.to;
                 const float *inputs = v + from * s->tiles.plane_step;
                 float *sums = m + to * s->tiles.sum_step + o * panels * NAC_PANEL;
-                if (y.add || x.add) nac_product_add(w, backward, (int)(o / NAC_BLOCK), inputs, panels, sums);
-                else nac_product(w, backward, (int)(o / NAC_BLOCK), inputs, panels, sums);
+                nac_product(w, backward, o / NAC_BLOCK, inputs, panels, y.add || x.add, sums);
             }
 }
 
@@ -177,7 +176,7 @@ size_t nac_winograd_scratch(const nac_convolution *p, bool backward) {
 void nac_winograd_run(const nac_convolution *p, bool backward, const float *weights, const float *from, const float *bias, float low, float high,
                       float *scratch, float *to) {
     const side s = side_of(p, backward);
-    const size_t matrix = (size_t)p->Co * (size_t)p->Ci;
+    const size_t matrix = nac_blocks_size(p->Co, p->Ci);
     float *v = scratch, *m = v + s.planes * s.tiles.plane_step, *zeros = m + s.sums * s.tiles.sum_step;
     memset(zeros, 0, s.tiles.K * sizeof(float));
     for (size_t first = 0; first < s.tiles.count; first += s.group) {

@@ -3,14 +3,7 @@
 #ifndef NAC_WINOGRAD_H
 #define NAC_WINOGRAD_H
 
-#include "graph/graph.h"
-
-/* Sizes of the forward convolution, whichever of the two directions is computed. x is [N,H,W,Ci], y is [N,OH,OW,Co]. */
-typedef struct nac_convolution {
-    nac_window window;
-    int N, H, W, Ci, OH, OW, Co, groups;
-    const float *w; /* [Co,kh,kw,Ci/groups] */
-} nac_convolution;
+#include "backend/convolution.h"
 
 /* Whether it can, and is faster than XNNPACK. Doesn't depend on N. */
 bool nac_winograd_takes(const nac_convolution *p);

@@ -8,16 +8,19 @@
 #ifndef NAC_XNN_H
 #define NAC_XNN_H
 
+#include <stdint.h>
 #include <xnnpack.h>
 
 #include "backend/backend.h"
-#include "backend/winograd.h"
+#include "backend/convolution.h"
 
 typedef struct nac_kernel nac_kernel;
+typedef struct nac_algorithm nac_algorithm; /* own_convolution.c */
 
 /* A convolution's transformed weights, made once for both directions. A list of the backend's. */
 typedef struct nac_shared_weights {
     int value;
+    void *memory; /* as it was allocated */
     float *data;
     struct nac_shared_weights *next;
 } nac_shared_weights;
@@ -42,7 +45,8 @@ struct nac_kernel {
     float *weights;        /* the kernel's own rearranged copy, for a loop */
     nac_shared_weights **shared;  /* the backend's list, to find and to add to */
     const float *shared_weights;  /* in that list */
-    nac_convolution convolution;  /* sizes, for Winograd's */
+    const nac_algorithm *algorithm;
+    nac_convolution convolution; /* sizes, for the algorithm */
 };
 
 /* One a family. xnn_status_success: the kernel is complete but for its setup. xnn_status_out_of_memory ends the creation.
@@ -56,6 +60,11 @@ enum xnn_status nac_prepare_unary(const nac_graph *graph, const nac_node *node, 
 enum xnn_status nac_prepare_softmax(const nac_graph *graph, const nac_node *node, nac_kernel *kernel);
 enum xnn_status nac_prepare_transpose(const nac_graph *graph, const nac_node *node, nac_kernel *kernel);
 enum xnn_status nac_prepare_max_pool(const nac_graph *graph, const nac_node *node, nac_kernel *kernel);
+
+/* A cache line, which XNNPACK asks for, too. */
+enum { NAC_XNN_ALIGNMENT = 64 };
+
+static inline void *nac_xnn_align(void *memory) { return (char *)memory + (-(uintptr_t)memory & (NAC_XNN_ALIGNMENT - 1)); }
 
 #define NAC_XNN_NOT_MINE xnn_status_unsupported_parameter
 

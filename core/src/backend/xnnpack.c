@@ -8,8 +8,6 @@
 #include "backend/xnn.h"
 #include "ops/ops.h"
 
-enum { ALIGNMENT = 64 }; /* XNN_ALLOCATION_ALIGNMENT at most */
-
 struct nac_xnnpack {
     const nac_graph *graph;
     nac_kernel *kernels; /* [node_count] */
@@ -139,17 +137,17 @@ static nac_status set_up(nac_xnnpack *backend, nac_error *error) {
     size_t size = 0;
     for (int i = 0; i < backend->graph->node_count; ++i) {
         nac_kernel *kernel = &backend->kernels[i];
-        kernel->workspace_size = (kernel->workspace_size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
+        kernel->workspace_size = (kernel->workspace_size + NAC_XNN_ALIGNMENT - 1) & ~(size_t)(NAC_XNN_ALIGNMENT - 1);
         size_t bytes;
         if (!nac_add_size(kernel->workspace_size, kernel->scratch_size, &bytes)) return nac_out_of_memory(error, "kernels' workspace");
         if (bytes > size) size = bytes;
     }
     char *workspace = NULL;
     if (size) {
-        if (!nac_add_size(size, ALIGNMENT + NAC_DATA_SLACK, &size) || !(backend->workspace = nac_alloc(size)))
+        if (!nac_add_size(size, NAC_XNN_ALIGNMENT + NAC_DATA_SLACK, &size) || !(backend->workspace = nac_alloc(size)))
             return nac_out_of_memory(error, "kernels' workspace");
         memset(backend->workspace, 0, size); /* the slack is read, and then thrown away */
-        workspace = round_up(backend->workspace, ALIGNMENT);
+        workspace = nac_xnn_align(backend->workspace);
     }
     for (int i = 0; i < backend->graph->node_count; ++i) {
         nac_kernel *kernel = &backend->kernels[i];
@@ -238,7 +236,7 @@ void nac_xnnpack_destroy(nac_xnnpack *backend) {
     nac_free(backend->kernels);
     while (backend->shared) {
         nac_shared_weights *next = backend->shared->next;
-        nac_free(backend->shared->data);
+        nac_free(backend->shared->memory);
         nac_free(backend->shared);
         backend->shared = next;
     }
