@@ -14,7 +14,8 @@ export const help = `
 nac info FILE [--shape H,W] [--json]
 
 Of an ONNX model: inputs, operators, taps that can be chosen, multiply-adds and memory. Of a profile: model, layers, images,
-threshold and preprocessing. Weights that a model keeps in other files (model.onnx.data) are read from beside it, by every command.
+threshold and preprocessing. Weights that a model keeps in other files (model.onnx.data) are read from beside it, by every
+command.
 
   --shape H,W          input size, for a model that leaves it free (224,224)
   --json               one JSON document on standard output
