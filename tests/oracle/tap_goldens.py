@@ -21,6 +21,7 @@ from torchvision.models.mobilenetv2 import MobileNetV2
 from torchvision.models.mobilenetv3 import InvertedResidualConfig, MobileNetV3
 
 from families import ResNetV2
+from families_attention import RootMeanSquare
 from families_tokens import Block, DeiT, Mixer
 
 OUT = pathlib.Path(__file__).resolve().parent.parent / "golden" / "taps"
@@ -259,17 +260,6 @@ class ShiftedNorm(nn.Module):
         centred = x - mean
         k = (1 / ((centred * centred).mean(-1, keepdim=True) + 1e-6).sqrt()) * self.weight
         return x * k + (self.bias - mean * k)
-
-
-class RootMeanSquare(nn.Module):
-    """Without a mean that is taken off, as language models have it."""
-
-    def __init__(self, channels):
-        super().__init__()
-        self.weight = nn.Parameter(torch.rand(channels) + 0.5)
-
-    def forward(self, x):
-        return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6) * self.weight
 
 
 def make_vit(norm):
