@@ -181,7 +181,7 @@ typedef struct turn {
 static int compare_turns(const void *a, const void *b) {
     const turn *x = a, *y = b;
     if (x->bytes != y->bytes) return x->bytes < y->bytes ? 1 : -1;
-    if (x->weights != y->weights) return x->weights < y->weights ? -1 : 1;
+    if (x->weights != y->weights) return x->weights > y->weights ? -1 : 1;
     return x->node < y->node ? -1 : x->node > y->node;
 }
 

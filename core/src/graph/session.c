@@ -162,14 +162,20 @@ static nac_status build(nac_session *session, const nac_model *model, const nac_
     return plan_and_pack(session, error);
 }
 
+/* Names, biases and lists come to lie in a gap of this size, in front of the weights instead of between them: where packed weights were, holes
+ * join, and the next ones fit in (ResNet-18: 94.8 instead of 111.6 MB of WebAssembly's memory). The fence keeps the gap apart from them. */
+enum { SMALL_THINGS = 128 * 1024 };
+
 nac_status nac_session_create(const nac_model *model, const nac_session_options *options, nac_session **session, nac_error *error) {
     if (options->batch < 1) return nac_fail(error, NAC_INVALID_ARGUMENT, "batch is %d; at least 1 is needed", options->batch);
     if (options->height < 0 || options->width < 0)
         return nac_fail(error, NAC_INVALID_ARGUMENT, "input size is %d x %d", options->width, options->height);
+    void *gap = nac_alloc(SMALL_THINGS), *fence = nac_alloc(SMALL_THINGS);
     nac_session *created = nac_alloc_array(1, sizeof *created);
     int *bindings = nac_alloc_array((size_t)model->tensor_count, sizeof *bindings);
     nac_status status = NAC_OK;
-    if (created && bindings) {
+    nac_free(gap);
+    if (gap && fence && created && bindings) {
         created->backend = options->backend;
         created->keep_maps = options->keep_maps;
         created->graph.input = created->graph.logits = NAC_NONE;
@@ -178,6 +184,7 @@ nac_status nac_session_create(const nac_model *model, const nac_session_options 
     } else {
         status = nac_out_of_memory(error, "a session");
     }
+    nac_free(fence);
     nac_free(bindings);
     if (status != NAC_OK) nac_session_destroy(created);
     else *session = created;
