@@ -167,6 +167,10 @@ save("external_inside", with_bias(WEIGHT[0], bias))
 (OUT / "external.onnx.data").write_bytes(bytes(16) + WEIGHT[0].raw_data)
 (OUT / "bias.bin").write_bytes(bias.raw_data)
 
+# Three tensors in one file, of which the second reaches furthest.
+others = [outside(constant, "w.bin", offset=offset) for constant, offset in zip(constants(v=floats(8), u=floats(4)), [432, 64])]
+save("external_shared", model([CONV, *TAIL], initializers=[outside(WEIGHT[0], "w.bin"), *others]))
+
 
 def broken_external(name, **entries):
     save(name, model([CONV, *TAIL], initializers=[outside(WEIGHT[0], entries.pop("location", "w.bin"), **entries)]))

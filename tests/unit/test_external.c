@@ -131,6 +131,19 @@ static void test_cut_off(void) {
     free_parts(&p);
 }
 
+/* The tensor that ends last decides, wherever it stands in the model. */
+static void test_shared(void) {
+    golden file = golden_read("onnx/external_shared.onnx");
+    static const uint8_t bytes[464];
+    nac_model *model = NULL;
+    ENSURE_OK(nac_model_open(file.bytes, file.size, &model, &error), &error);
+    ENSURE(strcmp(nac_model_file(model, 0), "w.bin") == 0 && !nac_model_file(model, 1));
+    ENSURE(nac_model_attach(model, "w.bin", bytes, 463, &error) == NAC_MALFORMED && strstr(error.message, "tensor 'v' lies there from 432 to 464"));
+    ENSURE_OK(nac_model_attach(model, "w.bin", bytes, 464, &error), &error);
+    nac_model_close(model);
+    golden_close(&file);
+}
+
 /* In the place of 'bias.bin'. */
 static void test_names(void) {
     static const struct {
@@ -191,6 +204,7 @@ int main(void) {
     RUN(test_same_numbers);
     RUN(test_missing);
     RUN(test_cut_off);
+    RUN(test_shared);
     RUN(test_names);
     RUN(test_too_many_files);
     return TEST_RESULT();
