@@ -14,15 +14,18 @@
 #include "backend/product.h"
 
 enum {
-    FEW = 2,                                         /* pixels behind the last panel that are multiplied one by one rather than padded to a panel */
-    MAX_PIXELS_1X1 = 64, MAX_PIXELS_3X3 = 25,        /* of an image; more are Strassen's and Winograd's, which multiply less */
-    MIN_WEIGHTS = 256 * 1024,                        /* fewer stay in the cache */
+    FEW = 2,                                  /* pixels behind the last panel that are multiplied one by one rather than padded to a panel */
+    MAX_PIXELS_1X1 = 64, MAX_PIXELS_3X3 = 25, /* of an image; more are Strassen's and Winograd's, which multiply less */
+    MIN_WEIGHTS = 256 * 1024,                 /* fewer stay in the cache */
+    MAX_CHANNELS = 1 << 16,                   /* keeps the panels' size within 32 bits */
 };
 
 bool nac_direct_takes(const nac_convolution *p) {
     const nac_window *v = &p->window;
     const int64_t weights = (int64_t)p->Ci * p->Co, pixels = (int64_t)p->OH * p->OW;
-    if (p->groups != 1 || v->kernel_h != v->kernel_w || p->Ci % NAC_BLOCK != 0 || p->Co % NAC_BLOCK != 0) return false;
+    if (p->groups != 1 || v->kernel_h != v->kernel_w || p->Ci % NAC_BLOCK != 0 || p->Co % NAC_BLOCK != 0 || p->Ci > MAX_CHANNELS ||
+        p->Co > MAX_CHANNELS)
+        return false;
     return (v->kernel_h == 1 && pixels <= MAX_PIXELS_1X1 && weights >= MIN_WEIGHTS) ||
            (v->kernel_h == 3 && pixels <= MAX_PIXELS_3X3 && weights >= MIN_WEIGHTS / 9);
 }

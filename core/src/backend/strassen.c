@@ -27,13 +27,13 @@
 
 enum {
     PRODUCTS = 7,
-    PAIR = 2 * NAC_PANEL,                /* pixels */
-    BLOCKS = 4,                          /* of four channels, of which products are made before they are stored: a pixel's cache line */
-    GROUP_PAIRS = 14,                    /* that are computed together, if their operands stay in the cache: */
+    PAIR = 2 * NAC_PANEL,       /* pixels */
+    BLOCKS = 4,                 /* of four channels, of which products are made before they are stored: a pixel's cache line */
+    GROUP_PAIRS = 14,           /* that are computed together, if their operands stay in the cache: */
     GROUP_FLOATS = 256 * 1024,
-    MIN_PIXELS = 65,                     /* fewer are direct.c's */
-    MIN_IN = 256, MIN_OUT = 64,          /* channels */
-    MAX_CHANNELS = 1 << 16,              /* keeps the size of a group within 32 bits */
+    MIN_PIXELS = 65,            /* fewer are direct.c's */
+    MIN_IN = 256, MIN_OUT = 64, /* channels */
+    MAX_CHANNELS = 1 << 16,     /* keeps the size of a group within 32 bits */
 };
 
 static bool is_pointwise(const nac_convolution *p) {
