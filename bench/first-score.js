@@ -1,6 +1,6 @@
 // The first score from nothing in Chromium: binary, model and profile fetched from this machine, compiled, loaded, one image scored. Stage
-// by stage in the page's own thread, and as a program does it (loadDetector, with a worker, where stages overlap). Every round has a
-// browser context of its own, so nothing is cached.
+// by stage in the page's own thread; as a program does it (loadDetector, with a worker, where stages overlap); and in the built page, for a
+// visitor who comes for the first time. Every round has a browser context of its own, so nothing is cached.
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { launch, serve } from '../tests/browser/helpers/browser.js';
@@ -60,6 +60,19 @@ async function whole() {
   return { 'from nothing to the first score (loadDetector)': ms };
 }
 
+/** What a function measures in a page of this origin, some text. */
+const inPage = (/** @type {() => Promise<Record<string, number>>} */ work) => async (page, address) => {
+  await page.goto(`${address}README.md`);
+  return page.evaluate(work);
+};
+
+/** The page scores its first sample by itself, and marks when. @returns {Promise<Record<string, number>>} milliseconds */
+async function visit(page, address) {
+  await page.goto(`${address}dist/`);
+  const mark = await page.waitForFunction(() => performance.getEntriesByName('nac-first-score')[0]?.startTime, null, { polling: 100 });
+  return { 'from the visit to the first score (the page)': await mark.jsonValue() };
+}
+
 /**
  * @param {{ rounds: number }} options
  * @returns {Promise<import('./report.js').Table[]>}
@@ -70,11 +83,10 @@ export async function measureFirstScore({ rounds }) {
   const times = new Map();
   try {
     for (let round = 0; round < rounds; round++)
-      for (const work of [stages, whole]) {
+      for (const measure of [inPage(stages), inPage(whole), visit]) {
         const context = await browser.newContext();
-        const page = await context.newPage();
-        await page.goto(`${server.address}README.md`); // any text of this origin
-        for (const [stage, ms] of Object.entries(await page.evaluate(work))) times.set(stage, [...(times.get(stage) ?? []), ms]);
+        const measured = await measure(await context.newPage(), server.address);
+        for (const [stage, ms] of Object.entries(measured)) times.set(stage, [...(times.get(stage) ?? []), ms]);
         await context.close();
       }
     const rows = [...times].map(([stage, list]) => [stage, ...summarise(list)]);
