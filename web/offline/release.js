@@ -7,13 +7,24 @@ export const release = document.querySelector('meta[name="nac-release"]')?.getAt
 /** Where there can be none (an old browser, plain http, a file), the page works without. */
 const container = release ? navigator.serviceWorker : undefined;
 
+/** The first score, which app.js marks, or a while without one. */
+async function firstScore() {
+  const patience = 10_000;
+  await new Promise((resolve) => {
+    const look = (/** @type {PerformanceObserverEntryList} */ list) => list.getEntriesByName('nac-first-score').length > 0 && resolve(undefined);
+    new PerformanceObserver(look).observe({ type: 'mark', buffered: true });
+    setTimeout(resolve, patience);
+  });
+}
+
 /**
- * Registered once the page has loaded, so that filling the cache doesn't compete with the first score.
+ * Registered after the first score, so that filling the cache, which fetches and hashes all files anew, doesn't compete with it.
  * @type {Promise<ServiceWorkerRegistration | null>}
  */
 export const registration = (async () => {
   if (!container) return null;
   if (document.readyState !== 'complete') await new Promise((resolve) => addEventListener('load', resolve, { once: true }));
+  await firstScore();
   try {
     return (await container.register(new URL('service-worker.js', document.baseURI))) ?? null;
   } catch {
