@@ -20,6 +20,8 @@ typedef struct nac_algorithm nac_algorithm; /* own_convolution.c */
 /* A convolution's transformed weights, made once for both directions. A list of the backend's. */
 typedef struct nac_shared_weights {
     int value;
+    const nac_algorithm *algorithm;
+    int form;     /* of the algorithm */
     void *memory; /* as it was allocated */
     float *data;
     struct nac_shared_weights *next;
