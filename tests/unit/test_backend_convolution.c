@@ -227,6 +227,31 @@ static void test_error_of_strassen(void) {
     }
 }
 
+/* A window that two convolutions have in common is transformed for each of them where they differ in form. */
+static void test_shared_window(void) {
+    convolution p = {.N = 1, .H = 28, .W = 28, .groups = 1, .in = 64, .out = 64, .window = {3, 3, 1, 1, 1, 1, 1, 1, 1, 1}, .min = -INFINITY, .max = INFINITY};
+    backend_case c;
+    int outputs[2] = {make_convolution(&c, 1, &p)};
+    c.node = nac_node_make(NAC_OP_CONV, "strided");
+    c.node.u.conv.window = (nac_window){3, 3, 2, 2, 1, 1, 1, 1, 1, 1};
+    c.node.u.conv.groups = 1;
+    outputs[1] = case_emit(&c, 4, (int[]){1, 14, 14, 64});
+    float *expected[2];
+    for (int i = 0; i < 2; ++i) expected[i] = case_expected(&c, outputs[i], false);
+    nac_xnnpack *backend;
+    ENSURE_OK(nac_xnnpack_create(&c.graph, &backend, &case_error), &case_error);
+    for (int i = 0; i < 2; ++i) {
+        ENSURE(strcmp(nac_xnnpack_kernel_name(backend, i), "Winograd") == 0);
+        ENSURE_OK(nac_xnnpack_run(backend, i, &case_error), &case_error);
+        const float *y = c.graph.values[outputs[i]].data;
+        const size_t count = nac_elements(&c.graph.values[outputs[i]].shape);
+        for (size_t k = 0; k < count; ++k) ENSURE_NEAR(y[k], expected[i][k], 1e-3); /* of about 10 */
+        free(expected[i]);
+    }
+    nac_xnnpack_destroy(backend);
+    case_free(&c);
+}
+
 /* The shapes whose speed matters are on fast kernels. */
 static void ensure_kernel(convolution p, const char *kernel) {
     backend_case c;
@@ -297,6 +322,7 @@ int main(void) {
     RUN(test_convolution_gradients);
     RUN(test_rows_behind_the_last_window);
     RUN(test_error_of_strassen);
+    RUN(test_shared_window);
     RUN(test_an_image_alone_and_in_a_batch);
     return TEST_RESULT();
 }
