@@ -62,6 +62,8 @@ static void test_same_numbers(void) {
     for (int i = 1; i >= 0; --i) ENSURE_OK(attach(models[0], &p, i), &error);
     nac_session *sessions[2];
     for (int s = 0; s < 2; ++s) {
+        /* As fast a way, with no copy in between, for either. */
+        ENSURE(nac_onnx_tensor_is_filters(models[s]->initializers[nac_model_find_tensor(models[s], "w")]));
         ENSURE_OK(create(models[s], &sessions[s]), &error);
         /* Nothing of the files is needed any more. */
         nac_model_close(models[s]);

@@ -231,6 +231,13 @@ bool nac_read_tensor(nac_reader *reader, const uint8_t *bytes, size_t size, nac_
 #error "a big-endian target needs byte swapping here"
 #endif
 
+/* Its numbers as they lie in a file, the model's or another; NULL where a typed field holds them, or that file is not attached. */
+static const uint8_t *raw_of(const nac_onnx_tensor *tensor) {
+    const nac_onnx_external *external = tensor->external;
+    if (!external) return tensor->raw;
+    return external->file->bytes ? external->file->bytes + external->offset : NULL;
+}
+
 /* Whole numbers are loaded, which becomes vectors without shuffles: put together of bytes, they take twice as long. */
 NAC_NOT_INLINED static void copy_float16(const uint8_t *restrict raw, size_t count, float *restrict numbers) {
     for (size_t i = 0; i < count; ++i) {
@@ -249,7 +256,7 @@ static nac_status copy_numbers(const nac_onnx_tensor *tensor, sink *to, nac_erro
     to->data_type = tensor->data_type;
     if (tensor->external && !tensor->external->file->bytes)
         return nac_fail(error, NAC_NOT_FOUND, "tensor '%s' lies in '%s', which is not attached", tensor->name, tensor->external->file_name);
-    const uint8_t *raw = tensor->external ? tensor->external->file->bytes + tensor->external->offset : tensor->raw;
+    const uint8_t *raw = raw_of(tensor);
     /* Nearly all bytes of nearly all files. */
     if (raw && tensor->data_type == NAC_ONNX_FLOAT && to->floats) {
         memcpy(to->floats, raw, tensor->count * sizeof *to->floats);
@@ -284,7 +291,7 @@ nac_status nac_onnx_tensor_floats(const nac_onnx_tensor *tensor, float *numbers,
 }
 
 bool nac_onnx_tensor_is_filters(const nac_onnx_tensor *tensor) {
-    return tensor->rank == 4 && tensor->count > 0 && tensor->raw && nac_onnx_tensor_is_float(tensor);
+    return tensor->rank == 4 && tensor->count > 0 && raw_of(tensor) && nac_onnx_tensor_is_float(tensor);
 }
 
 /* [inputs,taps] -> [taps,inputs]; four inputs at a time become a vector. */
@@ -307,11 +314,13 @@ nac_status nac_onnx_tensor_filters(const nac_onnx_tensor *tensor, float *numbers
     if (taps == 1) return nac_onnx_tensor_floats(tensor, numbers, error);
     float *filter = nac_alloc_array(size, sizeof *filter);
     if (!filter) return nac_out_of_memory(error, tensor->name);
+    const uint8_t *raw = raw_of(tensor);
     nac_onnx_tensor channel = *tensor;
     channel.count = size;
+    channel.external = NULL;
     nac_status status = NAC_OK;
     for (size_t at = 0; at < tensor->count && status == NAC_OK; at += size) {
-        channel.raw = tensor->raw + at * element_size(tensor->data_type, &typed);
+        channel.raw = raw + at * element_size(tensor->data_type, &typed);
         status = nac_onnx_tensor_floats(&channel, filter, error);
         exchange(filter, inputs, taps, numbers + at);
     }
