@@ -36,12 +36,13 @@ static bool is_inside(const char *name) {
 
 /* Decimal digits, as writers leave them. What is over the limit is the limit and 1: it is refused anyway. */
 static bool read_number(const char *text, size_t *number) {
-    *number = 0;
+    uint64_t value = 0; /* ten times the limit is more than 32 bits have */
     for (const char *digit = text; *digit; ++digit) {
         if (*digit < '0' || *digit > '9') return false;
-        *number = *number * 10 + (size_t)(*digit - '0');
-        if (*number > NAC_MAX_MODEL_BYTES) *number = (size_t)NAC_MAX_MODEL_BYTES + 1;
+        value = value * 10 + (uint64_t)(*digit - '0');
+        if (value > NAC_MAX_MODEL_BYTES) value = (uint64_t)NAC_MAX_MODEL_BYTES + 1;
     }
+    *number = (size_t)value;
     return text[0] != 0;
 }
 
