@@ -57,7 +57,7 @@ static size_t output_count(const nac_convolution *p) { return (size_t)(p->N * p-
 
 static nac_convolution random_convolution(int stride) {
     nac_convolution p = {.window = {3, 3, stride, stride, 1, 1, between(0, 2), between(0, 2), between(0, 2), between(0, 2)}, .N = between(1, 3),
-                         .H = between(3, 24), .W = between(3, 24), .Ci = 4 * between(1, 6), .Co = 4 * between(1, 6), .groups = 1};
+                         .H = between(3, 19), .W = between(3, 19), .Ci = 4 * between(1, 6), .Co = 4 * between(1, 6), .groups = 1};
     p.OH = (p.H + p.window.pad_top + p.window.pad_bottom - 3) / stride + 1;
     p.OW = (p.W + p.window.pad_left + p.window.pad_right - 3) / stride + 1;
     return p;
@@ -80,44 +80,36 @@ static void check(const nac_convolution *p, bool backward) {
 }
 
 static void test_against_plain_loops(void) {
-    int runs[2][3] = {{0}}; /* direction, form */
-    for (int i = 0; i < 800; ++i) {
-        nac_convolution p = random_convolution(i / 2 % 3 ? 1 : 2);
+    for (int i = 0; i < 600; ++i) {
+        nac_convolution p = random_convolution(1 + i / 2 % 2);
         float *w = random_floats((size_t)(p.Co * 9 * p.Ci));
         p.w = w;
         check(&p, i % 2);
-        ++runs[i % 2][nac_winograd_form_of(&p)];
         free(w);
     }
-    for (int form = 0; form < 3; ++form) ENSURE(runs[0][form] > 20 && runs[1][form] > 20);
 }
 
-/* Root mean square of the error, relative, of a convolution after a ReLU or of its gradient, 128 channels to 128. */
-static double measure_error(int size, int stride, bool backward) {
-    nac_convolution p = {.window = {3, 3, stride, stride, 1, 1, 1, 1, 1, 1}, .N = 1, .H = size * stride, .W = size * stride, .Ci = 128, .OH = size,
-                         .OW = size, .Co = 128, .groups = 1};
-    float *w = random_floats((size_t)(p.Co * 9 * p.Ci)), *from = random_floats(backward ? output_count(&p) : input_count(&p));
-    for (size_t k = 0; !backward && k < input_count(&p); ++k) from[k] = fmaxf(from[k], 0);
-    p.w = w;
-    const size_t count = backward ? input_count(&p) : output_count(&p);
-    double *expected = sum_plainly(&p, backward, from), error = 0, power = 0;
-    float *to = run(&p, backward, from, NULL, -INFINITY, INFINITY, count);
-    for (size_t k = 0; k < count; ++k) error += pow(to[k] - expected[k], 2), power += pow(expected[k], 2);
-    free(w);
-    free(from);
-    free(expected);
-    free(to);
-    return sqrt(error / power);
-}
-
-/* XNNPACK's sums of 9 times as many products have 5.8e-7. Measured, forward and gradient: */
+/* Root mean square of the error, relative, of convolutions after a ReLU. Measured: 3.1e-7 and 3.6e-7 at stride 1, where XNNPACK's sums of 9 times as
+ * many products have 5.8e-7, and 3.8e-7 and 3.5e-7 at stride 2. */
 static void test_error(void) {
-    ENSURE_NEAR(measure_error(7, 1, false), 0, 6e-7); /* F(2x2, 3x3): 3.1e-7 */
-    ENSURE_NEAR(measure_error(7, 1, true), 0, 6e-7);  /* 3.7e-7 */
-    ENSURE_NEAR(measure_error(14, 1, false), 0, 1.3e-6); /* F(4x4, 3x3): 8.7e-7 */
-    ENSURE_NEAR(measure_error(14, 1, true), 0, 1.3e-6);  /* 1.08e-6 */
-    ENSURE_NEAR(measure_error(14, 2, false), 0, 6e-7); /* stride 2: 3.9e-7 */
-    ENSURE_NEAR(measure_error(14, 2, true), 0, 6e-7);  /* 3.5e-7 */
+    for (int i = 0; i < 4; ++i) {
+        const int stride = 1 + i / 2;
+        const bool backward = i % 2;
+        nac_convolution p = {.window = {3, 3, stride, stride, 1, 1, 1, 1, 1, 1}, .N = 1, .H = 14 * stride, .W = 14 * stride, .Ci = 128, .OH = 14,
+                             .OW = 14, .Co = 128, .groups = 1};
+        float *w = random_floats((size_t)(p.Co * 9 * p.Ci)), *from = random_floats(backward ? output_count(&p) : input_count(&p));
+        for (size_t k = 0; !backward && k < input_count(&p); ++k) from[k] = fmaxf(from[k], 0);
+        p.w = w;
+        const size_t count = backward ? input_count(&p) : output_count(&p);
+        double *expected = sum_plainly(&p, backward, from), error = 0, power = 0;
+        float *to = run(&p, backward, from, NULL, -INFINITY, INFINITY, count);
+        for (size_t k = 0; k < count; ++k) error += pow(to[k] - expected[k], 2), power += pow(expected[k], 2);
+        ENSURE_NEAR(sqrt(error / power), 0, 6e-7);
+        free(w);
+        free(from);
+        free(expected);
+        free(to);
+    }
 }
 
 int main(void) {

@@ -23,12 +23,12 @@ struct nac_algorithm {
                 float *scratch, float *to);
 };
 
-static int form_of_winograd(const nac_convolution *p) { return (int)nac_winograd_form_of(p); }
+static int stride_of(const nac_convolution *p) { return p->window.stride_h; }
 
 /* The first that takes a convolution has it. */
 static const nac_algorithm algorithms[] = {
     {"products", "products, turned", nac_direct_takes, NULL, nac_direct_weights, nac_direct_arrange, nac_direct_scratch, nac_direct_run},
-    {"Winograd", "Winograd, turned", nac_winograd_takes, form_of_winograd, nac_winograd_weights, nac_winograd_transform, nac_winograd_scratch,
+    {"Winograd", "Winograd, turned", nac_winograd_takes, stride_of, nac_winograd_weights, nac_winograd_transform, nac_winograd_scratch,
      nac_winograd_run},
     {"Strassen", "Strassen, transposed", nac_strassen_takes, NULL, nac_strassen_weights, nac_strassen_combine, nac_strassen_scratch, nac_strassen_run},
 };

@@ -1,20 +1,19 @@
 /* winograd.c - 3x3 convolutions of stride 1 and 2, and their gradients, with fewer multiplications (Winograd's minimal filtering; Lavin and
  * Gray, Fast Algorithms for Convolutional Neural Networks, 2015).
  *
- * Along one axis the outputs of a tile are made from fewer products of transformed inputs and weights than 3 each. In two dimensions rows are
- * transformed, then columns; summed over channels, each product of a plane of transformed inputs and a plane of weights is a matrix product of its own.
+ * Along one axis two outputs are made from sums of products of transformed inputs and weights, fewer than 6. In two dimensions rows are transformed,
+ * then columns; summed over channels, each product of a plane of transformed inputs and a plane of weights is a matrix product of its own. The
+ * transforms only add and halve, and sums are shorter: the error is below that of the direct sum. Larger tiles multiply less: F(4x4, 3x3) takes 0.7 of the
+ * time at 64 and 128 channels, a twentieth of ResNet-18's, but has three times the error (8.7e-7 of the outputs, at the best of its points), which turns
+ * more rectifiers behind it.
  *
- * Stride 1, F(2, 3): 4 products for 2 outputs, 16 instead of 36 in two dimensions. The transforms only add and halve, and sums are shorter: the error
- * is below that of the direct sum.
+ * Stride 1, F(2, 3): 4 products, 16 instead of 36 in two dimensions.
  *     y0 = u0 v0 + u1 v1 + u2 v2      u = w0, (w0 + w1 + w2) / 2, (w0 - w1 + w2) / 2, w2
  *     y1 = u1 v1 - u2 v2 - u3 v3      v = x0 - x2, x1 + x2, x2 - x1, x1 - x3
  * The gradient is the convolution of dy with the window turned by 180 degrees and its channels exchanged. Turning w exchanges u0 and u3: the same
  * transformed weights, read in another order and transposed.
  *
- * Stride 1, F(4, 3): 6 products for 4 outputs, 36 instead of 144. A polynomial is evaluated at 0, A, -A, B, -B and infinity; turning w exchanges
- * A with B and 0 with infinity. Weights are 36/9 of the window's, so it is for few channels and many pixels.
- *
- * Stride 2: even inputs meet w0 and w2 only, which is F(2, 2), odd ones w1 only. 5 products for 2 outputs, 25 instead of 36.
+ * Stride 2: even inputs meet w0 and w2 only, which is F(2, 2), odd ones w1 only. 5 products, 25 instead of 36.
  *     y0 = u0 (x0 - x2) + u1 x1 + u3 x2      u = w0, w1, w2, w0 + w2
  *     y1 = u1 x3 + u2 (x4 - x2) + u3 x2
  * The gradient's even outputs are F(2, 2) of three neighbours dy0, dy1, dy2 again, with the same u. 4 outputs of 5 products:
@@ -29,11 +28,10 @@
 #include "backend/winograd_tiles.h"
 
 enum {
-    MAX_WEIGHTS = 6,           /* planes of weights along one axis */
+    WEIGHTS = 4, POSITIONS = WEIGHTS * WEIGHTS, /* planes of weights, along one axis and in all */
     GROUP_FLOATS = 256 * 1024, /* tiles, before and after the products, that stay in the cache */
     SKEW = 32,                 /* planes a multiple of a page apart would share few of the cache's sets */
     MIN_CHANNELS = 64,         /* of stride 2 */
-    MAX_MATRIX = 128 * 128,    /* of F(4x4, 3x3), which weighs 2.25 times what F(2x2, 3x3) does */
     MAX_CHANNELS = 1 << 16,    /* keeps the size of a group within 32 bits */
 };
 
@@ -41,25 +39,14 @@ enum {
 
 static int tiles_of(int outputs, int each) { return (outputs + each - 1) / each; }
 
-/* Products of an image's tiles, in whole panels. */
-static int64_t count_products(nac_tile_kind kind, int H, int W, int64_t products) {
-    const int64_t tiles = (int64_t)tiles_of(H, nac_tile_shapes[kind].out) * tiles_of(W, nac_tile_shapes[kind].out);
-    return (tiles + NAC_PANEL - 1) / NAC_PANEL * NAC_PANEL * products;
-}
-
-/* 25 products of tiles against 9 of pixels; with fewer channels the transforms cost more than that saves. Measured with relaxed SIMD, times
- * as fast as XNNPACK, forward and gradient: 64 to 128 channels and 28 x 28 outputs 1.14 and 1.17, 128 to 128 1.18 and 1.17, 256 to 256 and
- * 14 x 14 1.06 and 1.22, 512 to 512 and 7 x 7 1.04 and 1.11; but 0.85 and 0.83 for 16 to 32 and 28 x 28. */
+/* 25 products of an image's tiles, in whole panels, against 9 of its pixels; with fewer channels the transforms cost more than that saves. Measured
+ * with relaxed SIMD, times as fast as XNNPACK, forward and gradient: 64 to 128 channels and 28 x 28 outputs 1.14 and 1.17, 128 to 128 1.03 and 1.20,
+ * 256 to 256 and 14 x 14 1.10 and 1.26, 512 to 512 and 7 x 7 1.18 and 1.26; but 0.85 and 0.83 for 16 to 32 and 28 x 28. */
 static bool is_stride_2_worth_it(const nac_convolution *p) {
-    return p->Ci >= MIN_CHANNELS && p->Co >= MIN_CHANNELS && count_products(NAC_TILES_STRIDE_2, p->OH, p->OW, 25) < 9 * (int64_t)p->OH * p->OW;
-}
-
-nac_winograd_form nac_winograd_form_of(const nac_convolution *p) {
-    if (p->window.stride_h == 2) return NAC_WINOGRAD_STRIDE_2;
-    if ((int64_t)p->Ci * p->Co > MAX_MATRIX) return NAC_WINOGRAD_2;
-    const int64_t four = count_products(NAC_TILES_4, p->OH, p->OW, 36) + count_products(NAC_TILES_4, p->H, p->W, 36);
-    const int64_t two = count_products(NAC_TILES_2, p->OH, p->OW, 16) + count_products(NAC_TILES_2, p->H, p->W, 16);
-    return four < two ? NAC_WINOGRAD_4 : NAC_WINOGRAD_2;
+    const nac_tile_shape *shape = &nac_tile_shapes[NAC_TILES_STRIDE_2];
+    const int64_t tiles = (int64_t)tiles_of(p->OH, shape->out) * tiles_of(p->OW, shape->out), planes = (int64_t)(shape->planes * shape->planes);
+    return p->Ci >= MIN_CHANNELS && p->Co >= MIN_CHANNELS &&
+           (tiles + NAC_PANEL - 1) / NAC_PANEL * NAC_PANEL * planes < 9 * (int64_t)p->OH * p->OW;
 }
 
 bool nac_winograd_takes(const nac_convolution *p) {
@@ -73,56 +60,37 @@ bool nac_winograd_takes(const nac_convolution *p) {
 
 /* ---- Weights --------------------------------------------------------------------------------------- */
 
-/* Of a form, along one axis. */
-static const size_t weights_of[] = {[NAC_WINOGRAD_2] = 4, [NAC_WINOGRAD_4] = 6, [NAC_WINOGRAD_STRIDE_2] = 4};
+size_t nac_winograd_weights(const nac_convolution *p) { return POSITIONS * nac_blocks_size(p->Co, p->Ci); }
 
-size_t nac_winograd_weights(const nac_convolution *p) {
-    const size_t weights = weights_of[nac_winograd_form_of(p)];
-    return weights * weights * nac_blocks_size(p->Co, p->Ci);
-}
-
-/* u of w along one axis. FORM is a constant after inlining, as below. */
-static inline void transform_weights(nac_winograd_form FORM, const nac_f4 *w, size_t step, nac_f4 *u, size_t u_step) {
-    const float A = NAC_WINOGRAD_A, B = NAC_WINOGRAD_B;
+/* u of w along one axis. */
+static inline void transform_weights(bool stride_1, const nac_f4 *w, size_t step, nac_f4 *u, size_t u_step) {
     const nac_f4 a = w[0], b = w[step], c = w[2 * step];
     u[0] = a;
-    switch (FORM) {
-        case NAC_WINOGRAD_2: u[u_step] = (a + b + c) * 0.5f, u[2 * u_step] = (a - b + c) * 0.5f, u[3 * u_step] = c; break;
-        case NAC_WINOGRAD_4:
-            u[u_step] = B * a + b + A * c, u[2 * u_step] = B * a - b + A * c;
-            u[3 * u_step] = A * a + b + B * c, u[4 * u_step] = A * a - b + B * c, u[5 * u_step] = c;
-            break;
-        case NAC_WINOGRAD_STRIDE_2: u[u_step] = b, u[2 * u_step] = c, u[3 * u_step] = a + c; break;
-    }
+    u[u_step] = stride_1 ? (a + b + c) * 0.5f : b;
+    u[2 * u_step] = stride_1 ? (a - b + c) * 0.5f : c;
+    u[3 * u_step] = stride_1 ? c : a + c;
 }
 
-static inline void transform(nac_winograd_form FORM, const nac_convolution *p, float *weights) {
-    const size_t Ci = (size_t)p->Ci, matrix = nac_blocks_size(p->Co, p->Ci), WEIGHTS = weights_of[FORM];
+void nac_winograd_transform(const nac_convolution *p, float *weights) {
+    const size_t Ci = (size_t)p->Ci, matrix = nac_blocks_size(p->Co, p->Ci);
+    const bool stride_1 = p->window.stride_h == 1;
     for (int o = 0; o < p->Co; o += NAC_BLOCK)
         for (int i = 0; i < p->Ci; i += NAC_BLOCK) {
             /* A block of each position at a time, which is a cache line: the positions lie as far apart as caches like least. */
-            nac_f4 u[NAC_BLOCK][MAX_WEIGHTS * MAX_WEIGHTS];
+            nac_f4 u[NAC_BLOCK][POSITIONS];
             for (size_t b = 0; b < NAC_BLOCK; ++b) {
                 const float *from = p->w + ((size_t)o + b) * 9 * Ci + (size_t)i;
-                nac_f4 g[9], half[MAX_WEIGHTS][3];
+                nac_f4 g[9], half[WEIGHTS][3];
                 for (size_t k = 0; k < 9; ++k) g[k] = nac_load4(from + k * Ci);
-                for (size_t x = 0; x < 3; ++x) transform_weights(FORM, g + x, 3, &half[0][x], 3);
-                for (size_t y = 0; y < WEIGHTS; ++y) transform_weights(FORM, half[y], 1, u[b] + y * WEIGHTS, 1);
+                for (size_t x = 0; x < 3; ++x) transform_weights(stride_1, g + x, 3, &half[0][x], 3);
+                for (size_t y = 0; y < WEIGHTS; ++y) transform_weights(stride_1, half[y], 1, u[b] + y * WEIGHTS, 1);
             }
             float *to = weights + nac_block_offset(p->Co, p->Ci, o, i);
-            for (size_t k = 0; k < WEIGHTS * WEIGHTS; ++k, to += matrix) {
+            for (size_t k = 0; k < POSITIONS; ++k, to += matrix) {
                 nac_transpose4(&u[0][k], &u[1][k], &u[2][k], &u[3][k]); /* output channels are neighbours */
                 for (size_t b = 0; b < NAC_BLOCK; ++b) nac_store4(to + b * NAC_BLOCK, u[b][k]);
             }
         }
-}
-
-void nac_winograd_transform(const nac_convolution *p, float *weights) {
-    switch (nac_winograd_form_of(p)) {
-        case NAC_WINOGRAD_2: transform(NAC_WINOGRAD_2, p, weights); break;
-        case NAC_WINOGRAD_4: transform(NAC_WINOGRAD_4, p, weights); break;
-        case NAC_WINOGRAD_STRIDE_2: transform(NAC_WINOGRAD_STRIDE_2, p, weights); break;
-    }
 }
 
 /* ---- Products -------------------------------------------------------------------------------------- */
@@ -138,9 +106,8 @@ typedef struct weight_uses {
     use uses[2];
 } weight_uses;
 
-static const weight_uses products[NAC_TILE_KINDS][MAX_WEIGHTS] = {
-    [NAC_TILES_2] = {{1, {{0, 0, false}}}, {1, {{1, 1, false}}}, {1, {{2, 2, false}}}, {1, {{3, 3, false}}}},
-    [NAC_TILES_4] = {{1, {{0, 0, false}}}, {1, {{1, 1, false}}}, {1, {{2, 2, false}}}, {1, {{3, 3, false}}}, {1, {{4, 4, false}}}, {1, {{5, 5, false}}}},
+static const weight_uses products[NAC_TILE_KINDS][WEIGHTS] = {
+    [NAC_TILES_STRIDE_1] = {{1, {{0, 0, false}}}, {1, {{1, 1, false}}}, {1, {{2, 2, false}}}, {1, {{3, 3, false}}}},
     [NAC_TILES_STRIDE_2] = {{1, {{0, 0, false}}}, {2, {{1, 0, true}, {3, 2, false}}}, {1, {{4, 2, true}}}, {1, {{2, 1, false}}}},
     [NAC_TILES_STRIDE_2_GRADIENT] = {{1, {{2, 2, false}}}, {2, {{1, 3, false}, {3, 4, false}}}, {1, {{0, 0, false}}}, {1, {{1, 1, false}}}},
 };
@@ -148,11 +115,11 @@ static const weight_uses products[NAC_TILE_KINDS][MAX_WEIGHTS] = {
 /* One direction. */
 typedef struct side {
     nac_tiles tiles;
-    const unsigned char *rows, *columns; /* [weights]: where the window's planes lie, seen from this direction */
-    size_t weights, planes, sums, group; /* weights along one axis; planes and sums in two; tiles that are computed together, whole panels */
+    const unsigned char *rows, *columns; /* [WEIGHTS]: where the window's planes lie, seen from this direction */
+    size_t planes, sums, group;          /* planes and sums in two dimensions; tiles that are computed together, whole panels */
 } side;
 
-static const unsigned char as_they_are[] = {0, 1, 2, 3, 4, 5}, turned_2[] = {3, 1, 2, 0}, turned_4[] = {5, 3, 4, 1, 2, 0}, mirrored[] = {2, 1, 0, 3};
+static const unsigned char as_they_are[WEIGHTS] = {0, 1, 2, 3}, turned[WEIGHTS] = {3, 1, 2, 0}, mirrored[WEIGHTS] = {2, 1, 0, 3};
 
 /* `in` and `out` are the forward convolution's. Returns the order of the weights. */
 static const unsigned char *lay_axis(nac_tile_kind kind, bool backward, int in, int out, int pad, nac_tile_axis *axis) {
@@ -160,9 +127,9 @@ static const unsigned char *lay_axis(nac_tile_kind kind, bool backward, int in, 
     axis->tiles = tiles_of(axis->out, nac_tile_shapes[kind].out);
     axis->first = -pad;
     if (!backward) return as_they_are;
-    if (kind != NAC_TILES_STRIDE_2_GRADIENT) {
+    if (kind == NAC_TILES_STRIDE_1) {
         axis->first = pad - 2;
-        return kind == NAC_TILES_4 ? turned_4 : turned_2;
+        return turned;
     }
     axis->first = (pad + 1) / 2 - 1; /* the first output is input `pad` of the padded image: under dy's pixel pad / 2, or behind it */
     axis->mirrored = pad % 2 == 1;
@@ -170,14 +137,10 @@ static const unsigned char *lay_axis(nac_tile_kind kind, bool backward, int in, 
 }
 
 static side side_of(const nac_convolution *p, bool backward) {
-    static const nac_tile_kind kinds[][2] = {[NAC_WINOGRAD_2] = {NAC_TILES_2, NAC_TILES_2},
-                                             [NAC_WINOGRAD_4] = {NAC_TILES_4, NAC_TILES_4},
-                                             [NAC_WINOGRAD_STRIDE_2] = {NAC_TILES_STRIDE_2, NAC_TILES_STRIDE_2_GRADIENT}};
-    const nac_winograd_form form = nac_winograd_form_of(p);
-    const nac_tile_kind kind = kinds[form][backward];
+    const nac_tile_kind kind = p->window.stride_h == 1 ? NAC_TILES_STRIDE_1 : backward ? NAC_TILES_STRIDE_2_GRADIENT : NAC_TILES_STRIDE_2;
     const nac_tile_shape *shape = &nac_tile_shapes[kind];
     side s = {.tiles = {.kind = kind, .K = (size_t)(backward ? p->Co : p->Ci), .O = (size_t)(backward ? p->Ci : p->Co)},
-              .weights = weights_of[form], .planes = shape->planes * shape->planes, .sums = shape->sums * shape->sums};
+              .planes = shape->planes * shape->planes, .sums = shape->sums * shape->sums};
     s.rows = lay_axis(kind, backward, p->H, p->OH, p->window.pad_top, &s.tiles.y);
     s.columns = lay_axis(kind, backward, p->W, p->OW, p->window.pad_left, &s.tiles.x);
     s.tiles.count = (size_t)p->N * (size_t)s.tiles.y.tiles * (size_t)s.tiles.x.tiles;
@@ -220,9 +183,9 @@ void nac_winograd_run(const nac_convolution *p, bool backward, const float *weig
     for (size_t first = 0; first < s.tiles.count; first += s.group) {
         const size_t rest = s.tiles.count - first, panels = ((rest < s.group ? rest : s.group) + NAC_PANEL - 1) / NAC_PANEL;
         nac_tiles_fill(&s.tiles, first, panels, from, zeros, v);
-        for (size_t a = 0; a < s.weights; ++a)
-            for (size_t b = 0; b < s.weights; ++b) {
-                const nac_blocks w = {weights + (s.rows[a] * s.weights + s.columns[b]) * matrix, p->Co, p->Ci};
+        for (size_t a = 0; a < WEIGHTS; ++a)
+            for (size_t b = 0; b < WEIGHTS; ++b) {
+                const nac_blocks w = {weights + ((size_t)s.rows[a] * WEIGHTS + s.columns[b]) * matrix, p->Co, p->Ci};
                 multiply(&s, backward, &w, a, b, panels, v, m);
             }
         nac_tiles_store(&s.tiles, first, panels, m, bias, low, high, to);

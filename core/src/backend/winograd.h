@@ -8,11 +8,7 @@
 /* Whether it can, and is faster than XNNPACK. Doesn't depend on N. */
 bool nac_winograd_takes(const nac_convolution *p);
 
-/* The algorithm: convolutions that have it in common, and a window, may share transformed weights. */
-typedef enum nac_winograd_form { NAC_WINOGRAD_2, NAC_WINOGRAD_4, NAC_WINOGRAD_STRIDE_2 } nac_winograd_form;
-nac_winograd_form nac_winograd_form_of(const nac_convolution *p);
-
-/* Floats of the transformed weights, 16/9 of the original (F(4x4, 3x3): 4), and what makes them. One copy serves both directions. */
+/* Floats of the transformed weights, 16/9 of the original, and what makes them. One copy serves both directions. */
 size_t nac_winograd_weights(const nac_convolution *p);
 void nac_winograd_transform(const nac_convolution *p, float *weights);
 

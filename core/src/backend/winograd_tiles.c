@@ -2,11 +2,10 @@
 
 #include "backend/product.h"
 
-enum { MAX_IN = 6, MAX_OUT = 4, MAX_PLANES = 6, MAX_SUMS = 6, GROUP = 4 /* tiles and channels that are transposed at a time */ };
+enum { MAX_IN = 5, MAX_OUT = 4, MAX_PLANES = 5, MAX_SUMS = 5, GROUP = 4 /* tiles and channels that are transposed at a time */ };
 
 const nac_tile_shape nac_tile_shapes[NAC_TILE_KINDS] = {
-    [NAC_TILES_2] = {.in = 4, .out = 2, .advance = 2, .planes = 4, .sums = 4},
-    [NAC_TILES_4] = {.in = 6, .out = 4, .advance = 4, .planes = 6, .sums = 6},
+    [NAC_TILES_STRIDE_1] = {.in = 4, .out = 2, .advance = 2, .planes = 4, .sums = 4},
     [NAC_TILES_STRIDE_2] = {.in = 5, .out = 2, .advance = 4, .planes = 5, .sums = 3},
     [NAC_TILES_STRIDE_2_GRADIENT] = {.in = 3, .out = 4, .advance = 2, .planes = 4, .sums = 5},
 };
@@ -37,18 +36,11 @@ static void find_inputs(const nac_tiles *t, size_t tile, const float *from, cons
         }
 }
 
-/* Along one axis: x0 to x5 are as many inputs as a tile has. KIND is a constant after inlining, as below. */
-static inline void transform_inputs(nac_tile_kind KIND, nac_f4 x0, nac_f4 x1, nac_f4 x2, nac_f4 x3, nac_f4 x4, nac_f4 x5, nac_f4 *v, size_t step) {
-    const float A = NAC_WINOGRAD_A, B = NAC_WINOGRAD_B;
+/* Along one axis: x0 to x4 are as many inputs as a tile has. KIND is a constant after inlining, as below. */
+static inline void transform_inputs(nac_tile_kind KIND, nac_f4 x0, nac_f4 x1, nac_f4 x2, nac_f4 x3, nac_f4 x4, nac_f4 *v, size_t step) {
     switch (KIND) {
         case NAC_TILES_STRIDE_2: v[0] = x0 - x2, v[step] = x1, v[2 * step] = x2, v[3 * step] = x3, v[4 * step] = x4 - x2; break;
         case NAC_TILES_STRIDE_2_GRADIENT: v[0] = x0 - x1, v[step] = x1, v[2 * step] = x2 - x1, v[3 * step] = x2; break;
-        case NAC_TILES_4: {
-            const nac_f4 even_a = x4 - B * B * x2, odd_a = A * x3 - B * x1, even_b = x4 - A * A * x2, odd_b = B * x3 - A * x1;
-            v[0] = x0 - (A * A + B * B) * x2 + x4, v[5 * step] = x1 - (A * A + B * B) * x3 + x5;
-            v[step] = even_a + odd_a, v[2 * step] = even_a - odd_a, v[3 * step] = even_b + odd_b, v[4 * step] = even_b - odd_b;
-            break;
-        }
         default: v[0] = x0 - x2, v[step] = x1 + x2, v[2 * step] = x2 - x1, v[3 * step] = x1 - x3; break;
     }
 }
@@ -60,12 +52,11 @@ static inline void transform_tile(nac_tile_kind KIND, const float *const *inputs
     for (size_t j = 0; j < IN; ++j) {
         const float *const *x = inputs + j;
         transform_inputs(KIND, nac_load4(x[0] + channel), nac_load4(x[IN] + channel), nac_load4(x[2 * IN] + channel),
-                         IN > 3 ? nac_load4(x[3 * IN] + channel) : none, IN > 4 ? nac_load4(x[4 * IN] + channel) : none,
-                         IN > 5 ? nac_load4(x[5 * IN] + channel) : none, v + j, PLANES);
+                         IN > 3 ? nac_load4(x[3 * IN] + channel) : none, IN > 4 ? nac_load4(x[4 * IN] + channel) : none, v + j, PLANES);
     }
     for (size_t i = 0; i < PLANES; ++i) {
         nac_f4 *x = v + i * PLANES;
-        transform_inputs(KIND, x[0], x[1], x[2], IN > 3 ? x[3] : none, IN > 4 ? x[4] : none, IN > 5 ? x[5] : none, x, 1);
+        transform_inputs(KIND, x[0], x[1], x[2], IN > 3 ? x[3] : none, IN > 4 ? x[4] : none, x, 1);
     }
 }
 
@@ -92,24 +83,16 @@ void nac_tiles_fill(const nac_tiles *tiles, size_t first, size_t panels, const f
     switch (tiles->kind) {
         case NAC_TILES_STRIDE_2: fill(NAC_TILES_STRIDE_2, tiles, first, panels, from, zeros, v); break;
         case NAC_TILES_STRIDE_2_GRADIENT: fill(NAC_TILES_STRIDE_2_GRADIENT, tiles, first, panels, from, zeros, v); break;
-        case NAC_TILES_4: fill(NAC_TILES_4, tiles, first, panels, from, zeros, v); break;
-        default: fill(NAC_TILES_2, tiles, first, panels, from, zeros, v); break;
+        default: fill(NAC_TILES_STRIDE_1, tiles, first, panels, from, zeros, v); break;
     }
 }
 
 /* ---- Outputs --------------------------------------------------------------------------------------- */
 
-static inline void transform_sums(nac_tile_kind KIND, nac_f4 m0, nac_f4 m1, nac_f4 m2, nac_f4 m3, nac_f4 m4, nac_f4 m5, nac_f4 *y, size_t step) {
-    const float A = NAC_WINOGRAD_A, B = NAC_WINOGRAD_B, a = 1 / (2 * A * (A * A - B * B)), b = 1 / (2 * B * (B * B - A * A));
+static inline void transform_sums(nac_tile_kind KIND, nac_f4 m0, nac_f4 m1, nac_f4 m2, nac_f4 m3, nac_f4 m4, nac_f4 *y, size_t step) {
     switch (KIND) {
         case NAC_TILES_STRIDE_2: y[0] = m0 + m1, y[step] = m1 + m2; break;
         case NAC_TILES_STRIDE_2_GRADIENT: y[0] = m0 + m1, y[step] = m3, y[2 * step] = m1 + m2, y[3 * step] = m4; break;
-        case NAC_TILES_4: {
-            const nac_f4 even_a = m1 + m2, odd_a = m1 - m2, even_b = m3 + m4, odd_b = m3 - m4;
-            y[0] = m0 + a * even_a + b * even_b, y[step] = a * A * odd_a + b * B * odd_b;
-            y[2 * step] = a * A * A * even_a + b * B * B * even_b, y[3 * step] = a * A * A * A * odd_a + b * B * B * B * odd_b + m5;
-            break;
-        }
         default: y[0] = m0 + m1 + m2, y[step] = m1 - m2 - m3; break;
     }
 }
@@ -122,11 +105,11 @@ static inline void transform_products(nac_tile_kind KIND, const float *from, siz
     for (size_t j = 0; j < SUMS; ++j) {
         const float *m = from + j * step;
         transform_sums(KIND, nac_load4(m), nac_load4(m + row), nac_load4(m + 2 * row), SUMS > 3 ? nac_load4(m + 3 * row) : none,
-                       SUMS > 4 ? nac_load4(m + 4 * row) : none, SUMS > 5 ? nac_load4(m + 5 * row) : none, rows + j, SUMS);
+                       SUMS > 4 ? nac_load4(m + 4 * row) : none, rows + j, SUMS);
     }
     for (size_t i = 0; i < OUT; ++i) {
         const nac_f4 *m = rows + i * SUMS;
-        transform_sums(KIND, m[0], m[1], m[2], SUMS > 3 ? m[3] : none, SUMS > 4 ? m[4] : none, SUMS > 5 ? m[5] : none, y + i * OUT, 1);
+        transform_sums(KIND, m[0], m[1], m[2], SUMS > 3 ? m[3] : none, SUMS > 4 ? m[4] : none, y + i * OUT, 1);
     }
 }
 
@@ -171,7 +154,6 @@ void nac_tiles_store(const nac_tiles *tiles, size_t first, size_t panels, const 
     switch (tiles->kind) {
         case NAC_TILES_STRIDE_2: store(NAC_TILES_STRIDE_2, tiles, first, panels, m, bias, low, high, to); break;
         case NAC_TILES_STRIDE_2_GRADIENT: store(NAC_TILES_STRIDE_2_GRADIENT, tiles, first, panels, m, bias, low, high, to); break;
-        case NAC_TILES_4: store(NAC_TILES_4, tiles, first, panels, m, bias, low, high, to); break;
-        default: store(NAC_TILES_2, tiles, first, panels, m, bias, low, high, to); break;
+        default: store(NAC_TILES_STRIDE_1, tiles, first, panels, m, bias, low, high, to); break;
     }
 }

@@ -6,13 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* F(4, 3) evaluates polynomials at 0, A, -A, B, -B and infinity. A B = 1 makes the turned window's weights a permutation of the window's, and 3/2 has the
- * smallest error of such pairs: 8.7e-7 of the outputs' root mean square after a ReLU and 1.07e-6 for a gradient (128 channels; tests/unit/test_winograd.c),
- * 9.2e-7 and 1.12e-6 with the square root of 2, 1.3e-6 and 1.6e-6 with 2; the usual 0, 1, -1, 2, -2 have twice as much. */
-#define NAC_WINOGRAD_A 1.5f
-#define NAC_WINOGRAD_B (1 / 1.5f)
-
-typedef enum nac_tile_kind { NAC_TILES_2, NAC_TILES_4, NAC_TILES_STRIDE_2, NAC_TILES_STRIDE_2_GRADIENT, NAC_TILE_KINDS } nac_tile_kind;
+typedef enum nac_tile_kind { NAC_TILES_STRIDE_1, NAC_TILES_STRIDE_2, NAC_TILES_STRIDE_2_GRADIENT, NAC_TILE_KINDS } nac_tile_kind;
 
 /* Sizes along one axis. */
 typedef struct nac_tile_shape {
