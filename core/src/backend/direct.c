@@ -15,7 +15,7 @@
 
 enum {
     FEW = 2,                                  /* pixels behind the last panel that are multiplied one by one rather than padded to a panel */
-    MAX_PIXELS_1X1 = 64, MAX_PIXELS_3X3 = 25, /* of an image; more are Strassen's and Winograd's, which multiply less */
+    MAX_PIXELS_1X1 = 64, MAX_PIXELS_3X3 = 25, /* of an image; more are XNNPACK's, and Winograd's, which multiplies less */
     MIN_WEIGHTS = 256 * 1024,                 /* fewer stay in the cache */
     MAX_CHANNELS = 1 << 16,                   /* keeps the panels' size within 32 bits */
 };

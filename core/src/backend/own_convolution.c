@@ -1,12 +1,11 @@
 /* own_convolution.c - CONV and CONV_GRAD that are not XNNPACK's: algorithms that hold one copy of the weights for both directions, products for few
- * pixels (direct.c), Winograd's for 3x3 windows of stride 1 and 2 (winograd.c), which multiplies 2.25 and 1.44 times less, and Strassen's for 1x1
- * windows (strassen.c, 1.14 times); and loops for depthwise ones (loops_depthwise.c), 3 to 9 times as fast as XNNPACK's. */
+ * pixels (direct.c) and Winograd's for 3x3 windows of stride 1 and 2 (winograd.c), which multiplies 2.25 and 1.44 times less; and loops for depthwise
+ * ones (loops_depthwise.c), 3 to 9 times as fast as XNNPACK's. */
 #include <math.h>
 #include <string.h>
 
 #include "backend/direct.h"
 #include "backend/loops.h"
-#include "backend/strassen.h"
 #include "backend/winograd.h"
 #include "backend/xnn.h"
 
@@ -30,7 +29,6 @@ static const nac_algorithm algorithms[] = {
     {"products", "products, turned", nac_direct_takes, NULL, nac_direct_weights, nac_direct_arrange, nac_direct_scratch, nac_direct_run},
     {"Winograd", "Winograd, turned", nac_winograd_takes, stride_of, nac_winograd_weights, nac_winograd_transform, nac_winograd_scratch,
      nac_winograd_run},
-    {"Strassen", "Strassen, transposed", nac_strassen_takes, NULL, nac_strassen_weights, nac_strassen_combine, nac_strassen_scratch, nac_strassen_run},
 };
 
 static const nac_algorithm *find_algorithm(const nac_convolution *p) {
