@@ -98,7 +98,7 @@ static int match_variance(const nac_graph *graph, const int *uses, int sum, int 
     int reads;
     *centred = match_mean_square(graph, uses, sum, epsilon, &reads);
     const nac_node *difference = *centred == NAC_NONE ? NULL : inner(graph, uses, *centred, NAC_OP_BINARY, beside + reads);
-    if (!is_binary(difference, NAC_BINARY_SUB)) return NAC_NONE;
+    if (!difference || !is_binary(difference, NAC_BINARY_SUB)) return NAC_NONE;
     *mean_value = difference->inputs[1];
     const nac_node *mean = inner_mean(graph, uses, *mean_value, means);
     return mean && mean->inputs[0] == difference->inputs[0] ? difference->inputs[0] : NAC_NONE;
@@ -131,7 +131,7 @@ static int other_factor(const nac_node *product, int factor) {
 /* x k + (bias - mean k) with k = scale / sqrt(variance + epsilon): TensorFlow's, which has a function for it. */
 static bool match_shifted(const nac_graph *graph, const int *uses, int scaled_x, int shift, nac_norm_match *match) {
     float minus;
-    int centred, mean;
+    int centred, mean = NAC_NONE;
     const nac_node *product = inner(graph, uses, scaled_x, NAC_OP_BINARY, 1), *affine = inner(graph, uses, shift, NAC_OP_AFFINE, 1);
     if (!is_binary(product, NAC_BINARY_MUL) || !affine || !nac_graph_is_uniform(graph, affine->inputs[1], &minus) || minus != -1) return false;
     const nac_node *offset = inner(graph, uses, affine->inputs[0], NAC_OP_BINARY, 1);

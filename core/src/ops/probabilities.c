@@ -29,9 +29,10 @@ static double mass_along(const nac_graph *graph, int value, int axis, int depth)
     case NAC_OP_TRANSPOSE: return mass_along(graph, node->inputs[0], node->u.transpose.perm[axis], depth - 1);
     case NAC_OP_EXPAND: return nac_shape_equal(x, y) ? (double)node->u.expand.scale * mass_along(graph, node->inputs[0], axis, depth - 1) : NAN;
     case NAC_OP_SLICE: return x->dims[axis] == y->dims[axis] ? mass_along(graph, node->inputs[0], axis, depth - 1) : NAN;
-    case NAC_OP_REDUCE:
-        if (node->u.reduce.axes[axis]) return NAN;
-        return (double)node->u.reduce.scale * (double)(nac_elements(x) / nac_elements(y)) * mass_along(graph, node->inputs[0], axis, depth - 1);
+    case NAC_OP_REDUCE: {
+        const size_t summed = nac_elements(x) / nac_elements(y);
+        return node->u.reduce.axes[axis] ? NAN : (double)node->u.reduce.scale * (double)summed * mass_along(graph, node->inputs[0], axis, depth - 1);
+    }
     case NAC_OP_AFFINE:
         if (!nac_graph_is_uniform(graph, node->inputs[1], &scale) || !nac_graph_is_uniform(graph, node->inputs[2], &bias) || bias != 0) return NAN;
         return (double)scale * mass_along(graph, node->inputs[0], axis, depth - 1);
