@@ -194,7 +194,7 @@ static void test_an_image_alone_and_in_a_batch(void) {
         }
 }
 
-/* A window that two convolutions have in common is transformed for each of them where they differ in form. */
+/* A window that two convolutions have in common is transformed for each of them where their strides differ. */
 static void test_shared_window(void) {
     convolution p = {.N = 1, .H = 28, .W = 28, .groups = 1, .in = 64, .out = 64, .window = {3, 3, 1, 1, 1, 1, 1, 1, 1, 1}, .min = -INFINITY, .max = INFINITY};
     backend_case c;

@@ -28,7 +28,8 @@ export function serve(port) {
     if (sha256) return tellHash(sha256);
     if (setup) {
       try {
-        const { model = pieces.splice(0), hashed, ...rest } = setup;
+        const fed = pieces.splice(0); // not all of them in a worker that was started later: it gets the model whole
+        const { model = fed, hashed, ...rest } = setup;
         runner = await Runner.create({ ...rest, model, sha256: hashed ? hash : undefined });
         port.post({ ready: runner.describe() });
       } catch (error) {

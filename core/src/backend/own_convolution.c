@@ -14,7 +14,6 @@
 struct nac_algorithm {
     const char *forward, *backward; /* a kernel's name */
     bool (*takes)(const nac_convolution *p);
-    int (*form)(const nac_convolution *p);       /* of its several arrangements; NULL: it has one */
     size_t (*weights)(const nac_convolution *p); /* floats that `arrange` writes */
     void (*arrange)(const nac_convolution *p, float *weights);
     size_t (*scratch)(const nac_convolution *p, bool backward); /* floats */
@@ -22,13 +21,10 @@ struct nac_algorithm {
                 float *scratch, float *to);
 };
 
-static int stride_of(const nac_convolution *p) { return p->window.stride_h; }
-
 /* The first that takes a convolution has it. */
 static const nac_algorithm algorithms[] = {
-    {"products", "products, turned", nac_direct_takes, NULL, nac_direct_weights, nac_direct_arrange, nac_direct_scratch, nac_direct_run},
-    {"Winograd", "Winograd, turned", nac_winograd_takes, stride_of, nac_winograd_weights, nac_winograd_transform, nac_winograd_scratch,
-     nac_winograd_run},
+    {"products", "products, turned", nac_direct_takes, nac_direct_weights, nac_direct_arrange, nac_direct_scratch, nac_direct_run},
+    {"Winograd", "Winograd, turned", nac_winograd_takes, nac_winograd_weights, nac_winograd_transform, nac_winograd_scratch, nac_winograd_run},
 };
 
 static const nac_algorithm *find_algorithm(const nac_convolution *p) {
@@ -37,15 +33,16 @@ static const nac_algorithm *find_algorithm(const nac_convolution *p) {
     return NULL;
 }
 
-static const float *find_shared(const nac_shared_weights *shared, int value, const nac_algorithm *algorithm, int form) {
-    while (shared && (shared->value != value || shared->algorithm != algorithm || shared->form != form)) shared = shared->next;
+/* Winograd's weights differ with the stride. */
+static const float *find_shared(const nac_shared_weights *shared, int value, const nac_algorithm *algorithm, int stride) {
+    while (shared && (shared->value != value || shared->algorithm != algorithm || shared->stride != stride)) shared = shared->next;
     return shared ? shared->data : NULL;
 }
 
 /* The arranged weights, made when the first of their nodes asks; NULL when out of memory. */
 static const float *share_weights(nac_shared_weights **shared, int value, const nac_algorithm *algorithm, const nac_convolution *p) {
-    const int form = algorithm->form ? algorithm->form(p) : 0;
-    const float *data = find_shared(*shared, value, algorithm, form);
+    const int stride = p->window.stride_h;
+    const float *data = find_shared(*shared, value, algorithm, stride);
     if (data) return data;
     size_t bytes;
     if (!nac_mul_size(algorithm->weights(p), sizeof(float), &bytes) || !nac_add_size(bytes, NAC_XNN_ALIGNMENT, &bytes)) return NULL;
@@ -55,8 +52,8 @@ static const float *share_weights(nac_shared_weights **shared, int value, const 
         nac_free(added);
         return NULL;
     }
-    *added = (nac_shared_weights){.value = value, .algorithm = algorithm, .form = form, .memory = memory, .data = nac_xnn_align(memory),
-                                    .next = *shared};
+    *added = (nac_shared_weights){.value = value, .algorithm = algorithm, .stride = stride, .memory = memory, .data = nac_xnn_align(memory),
+                                  .next = *shared};
     algorithm->arrange(p, added->data);
     *shared = added;
     return added->data;

@@ -21,7 +21,7 @@ typedef struct nac_algorithm nac_algorithm; /* own_convolution.c */
 typedef struct nac_shared_weights {
     int value;
     const nac_algorithm *algorithm;
-    int form;     /* of the algorithm */
+    int stride;   /* of the convolution */
     void *memory; /* as it was allocated */
     float *data;
     struct nac_shared_weights *next;
