@@ -52,6 +52,21 @@ static inline float *case_input(backend_case *c, bool constant, int rank, const 
     return data;
 }
 
+/* Adds an input that a ReLU puts out, or its gradient: of four numbers, `zeros` are 0 on average. That node is never run. */
+static inline void case_rectified_input(backend_case *c, bool gradient, int rank, const int *dims, int zeros) {
+    const nac_shape shape = nac_shape_make(rank, dims);
+    nac_node relu = nac_node_make(gradient ? NAC_OP_CLAMP_GRAD : NAC_OP_UNARY, "relu");
+    relu.min = 0;
+    int sources[2], value;
+    for (int i = 0; i < 2; ++i)
+        ENSURE_OK(nac_graph_add_value(&c->graph, NULL, NAC_F32, &shape, NAC_ROW_MAJOR, &sources[i], &case_error), &case_error);
+    ENSURE_OK(nac_graph_emit(&c->graph, relu, sources, gradient ? 2 : 1, NULL, &shape, NAC_ROW_MAJOR, &value, &case_error), &case_error);
+    const size_t count = nac_elements(&shape);
+    float *data = c->graph.values[value].data = case_data(c, count);
+    for (size_t i = 0; i < count; ++i) data[i] = case_between(1, 4) <= zeros ? 0 : gradient ? test_uniform(&case_seed) : fabsf(test_uniform(&case_seed));
+    c->inputs[c->input_count++] = value;
+}
+
 /* Appends the node. Inputs must not all be constants, or the graph folds it. */
 static inline int case_emit(backend_case *c, int rank, const int *dims) {
     nac_shape shape = nac_shape_make(rank, dims);

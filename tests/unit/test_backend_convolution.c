@@ -1,6 +1,7 @@
 /* CONV and CONV_GRAD of the XNNPACK backend against the plain loops: every kernel that they are divided between. */
 #ifdef NAC_HAVE_XNNPACK
 #include "backend/direct.h"
+#include "backend/sparse.h"
 #include "backend_case.h"
 #include "winograd_error.h"
 
@@ -9,6 +10,8 @@ typedef struct convolution {
     nac_window window;
     bool bias, gradient;
     float min, max;
+    bool rectified; /* the input is a ReLU's or its gradient's, */
+    int zeros;      /* of four numbers, so many are zero */
 } convolution;
 
 static int out_size(int in, int kernel, int stride, int dilation, int before, int after) {
@@ -36,7 +39,8 @@ static int make_convolution(backend_case *c, int N, const void *parameters) {
     int Ci = p->groups * p->in, Co = p->groups * p->out;
     const int x[4] = {N, p->H, p->W, Ci}, w[4] = {Co, v->kernel_h, v->kernel_w, p->in};
     const int y[4] = {N, rows_of(p), columns_of(p), Co};
-    case_input(c, false, 4, p->gradient ? y : x, -1, 1);
+    if (p->rectified) case_rectified_input(c, p->gradient, 4, p->gradient ? y : x, p->zeros);
+    else case_input(c, false, 4, p->gradient ? y : x, -1, 1);
     case_input(c, true, 4, w, -1, 1);
     if (p->bias) case_input(c, true, 1, &Co, -1, 1);
     return case_emit(c, 4, p->gradient ? x : y);
@@ -51,8 +55,8 @@ static void check(const convolution *p) {
     int output = make_convolution(&c, p->N, p);
     ENSURE(p->window.kernel_h > 0);
     const nac_convolution sizes = {.window = p->window, .N = p->N, .H = p->H, .W = p->W, .Ci = p->groups * p->in, .OH = rows_of(p), .OW = columns_of(p),
-                                   .Co = p->groups * p->out, .groups = p->groups};
-    if (nac_winograd_takes(&sizes) && !nac_direct_takes(&sizes)) case_check(&c, output, 0, winograd_error(&sizes, p->gradient));
+                                   .Co = p->groups * p->out, .groups = p->groups, .zeros = p->rectified};
+    if (nac_winograd_takes(&sizes) && !nac_direct_takes(&sizes) && !nac_sparse_takes(&sizes)) case_check(&c, output, 0, winograd_error(&sizes, p->gradient));
     else case_check(&c, output, terms_of(p), 1e-30);
 }
 
@@ -127,6 +131,23 @@ static void check_many(bool gradient) {
         p.W = case_between(5 * p.window.stride_w + 1, 8 * p.window.stride_w);
         check(&p);
     }
+    for (int i = 0; i < 60; ++i) { /* behind a ReLU; channels that fill tiles and blocks, and that do not */
+        convolution p = random_convolution(gradient, 3);
+        if (i % 2) p.window = (nac_window){1, 1, case_between(1, 3), case_between(1, 2), 1, 1, 0, 0, 0, 0};
+        p.in = case_between(1, 9) * 32 - 4 * case_between(0, 1), p.out = case_between(1, 9) * 32 - 4 * case_between(0, 1);
+        p.H = case_between(7, 12), p.W = case_between(7, 12);
+        p.rectified = true, p.zeros = case_between(0, 4);
+        check(&p);
+    }
+    for (int i = 0; i < 3; ++i) { /* more rows than are listed at a time: 32 of 64 pixels and channels */
+        convolution p = random_convolution(gradient, 1);
+        p.N = 2, p.H = 69, p.W = 64;
+        p.window = (nac_window){3, 3, 2, 1, 1, 1, 1, 1, 1, 1};
+        if (i > 0) p.window = (nac_window){1, 1, i, 1, 1, 1, 0, 0, 0, 0};
+        p.in = gradient ? 32 : 64, p.out = gradient ? 64 : 32;
+        p.rectified = true, p.zeros = 2;
+        check(&p);
+    }
     for (int i = 0; i < 100; ++i) { /* large windows, as a first layer and patch embeddings have them */
         convolution p = random_convolution(gradient, 9);
         p.in = 3;
@@ -189,6 +210,7 @@ static void test_an_image_alone_and_in_a_batch(void) {
             if (i % 10 == 8) {
                 p.window = (nac_window){1, 1, 1, 1, 1, 1, 0, 0, 0, 0}, p.in = p.out = 512, p.groups = 1;
                 p.H = p.W = 7;
+                p.rectified = i % 20 == 8, p.zeros = 2;
             } else if (i % 4 == 3) p.H = p.W = 1, p.window.kernel_h = p.window.kernel_w = 1; /* one row a batch: other micro-kernels */
             case_check_batch(make_convolution, &p, case_between(2, 7), 1);
         }
@@ -269,7 +291,22 @@ static void test_kernels(void) {
     ensure_kernel(p, "products, turned");
     p.gradient = false;
     ensure_kernel(p, "products");
+    p.rectified = true;
+    ensure_kernel(p, "products without zeros");
     p.gradient = true;
+    ensure_kernel(p, "products without zeros, turned");
+    p.in = 24; /* of a tile of 32 */
+    ensure_kernel(p, "xnn convolution, exchanged");
+    p.in = 256, p.H = 3, p.W = 5; /* fewer than 16 pixels */
+    ensure_kernel(p, "products, turned");
+    p.H = p.W = 8, p.in = p.out = 32;
+    p.window = (nac_window){3, 3, 2, 2, 1, 1, 1, 1, 1, 1};
+    ensure_kernel(p, "products without zeros, turned");
+    p.window.stride_h = p.window.stride_w = 1;
+    ensure_kernel(p, "Winograd, turned");
+    p.window.dilation_h = 2, p.window.pad_top = p.window.pad_bottom = 2;
+    ensure_kernel(p, "products without zeros, turned");
+    p.rectified = false;
     p.H = p.W = 14;
     p.groups = 16, p.in = p.out = 1;
     p.window = (nac_window){3, 3, 1, 1, 1, 1, 1, 1, 1, 1};

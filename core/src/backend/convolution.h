@@ -9,6 +9,7 @@ typedef struct nac_convolution {
     nac_window window;
     int N, H, W, Ci, OH, OW, Co, groups;
     const float *w; /* [Co,kh,kw,Ci/groups] */
+    bool zeros;     /* x, or dy where the gradient is computed, is expected to be zero in about half of its places */
 } nac_convolution;
 
 #endif

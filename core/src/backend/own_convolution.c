@@ -1,11 +1,12 @@
-/* own_convolution.c - CONV and CONV_GRAD that are not XNNPACK's: algorithms that hold one copy of the weights for both directions, products for few
- * pixels (direct.c) and Winograd's for 3x3 windows of stride 1 and 2 (winograd.c), which multiplies 2.25 and 1.44 times less; and loops for depthwise
- * ones (loops_depthwise.c), 3 to 9 times as fast as XNNPACK's. */
+/* own_convolution.c - CONV and CONV_GRAD that are not XNNPACK's: algorithms that hold one copy of the weights for both directions, sums without
+ * what a ReLU has set to zero (sparse.c), products for few pixels (direct.c) and Winograd's for 3x3 windows of stride 1 and 2 (winograd.c), which
+ * multiplies 2.25 and 1.44 times less; and loops for depthwise ones (loops_depthwise.c), 3 to 9 times as fast as XNNPACK's. */
 #include <math.h>
 #include <string.h>
 
 #include "backend/direct.h"
 #include "backend/loops.h"
+#include "backend/sparse.h"
 #include "backend/winograd.h"
 #include "backend/xnn.h"
 
@@ -21,29 +22,35 @@ struct nac_algorithm {
                 float *scratch, float *to);
 };
 
-/* The first that takes a convolution has it. */
 static const nac_algorithm algorithms[] = {
+    {"products without zeros", "products without zeros, turned", nac_sparse_takes, nac_sparse_weights, nac_sparse_arrange, nac_sparse_scratch,
+     nac_sparse_run},
     {"products", "products, turned", nac_direct_takes, nac_direct_weights, nac_direct_arrange, nac_direct_scratch, nac_direct_run},
     {"Winograd", "Winograd, turned", nac_winograd_takes, nac_winograd_weights, nac_winograd_transform, nac_winograd_scratch, nac_winograd_run},
 };
 
-static const nac_algorithm *find_algorithm(const nac_convolution *p) {
-    for (size_t i = 0; i < sizeof algorithms / sizeof *algorithms; ++i)
+/* Weights that an algorithm has arranged, for a convolution of this stride, which Winograd's differ with. NULL for the algorithm: any that takes
+ * the convolution. */
+static const nac_shared_weights *find_shared(const nac_shared_weights *shared, int value, const nac_algorithm *algorithm, const nac_convolution *p) {
+    for (; shared; shared = shared->next)
+        if (shared->value == value && shared->stride == p->window.stride_h && (algorithm ? shared->algorithm == algorithm : shared->algorithm->takes(p)))
+            return shared;
+    return NULL;
+}
+
+/* The one that has arranged the weights for the other direction, or else the first that takes the convolution. */
+static const nac_algorithm *find_algorithm(const nac_shared_weights *shared, int value, const nac_convolution *p) {
+    const nac_shared_weights *there = find_shared(shared, value, NULL, p);
+    if (there) return there->algorithm;
+    for (size_t i = 0; i < NAC_COUNT(algorithms); ++i)
         if (algorithms[i].takes(p)) return &algorithms[i];
     return NULL;
 }
 
-/* Winograd's weights differ with the stride. */
-static const float *find_shared(const nac_shared_weights *shared, int value, const nac_algorithm *algorithm, int stride) {
-    while (shared && (shared->value != value || shared->algorithm != algorithm || shared->stride != stride)) shared = shared->next;
-    return shared ? shared->data : NULL;
-}
-
 /* The arranged weights, made when the first of their nodes asks; NULL when out of memory. */
 static const float *share_weights(nac_shared_weights **shared, int value, const nac_algorithm *algorithm, const nac_convolution *p) {
-    const int stride = p->window.stride_h;
-    const float *data = find_shared(*shared, value, algorithm, stride);
-    if (data) return data;
+    const nac_shared_weights *there = find_shared(*shared, value, algorithm, p);
+    if (there) return there->data;
     size_t bytes;
     if (!nac_mul_size(algorithm->weights(p), sizeof(float), &bytes) || !nac_add_size(bytes, NAC_XNN_ALIGNMENT, &bytes)) return NULL;
     nac_shared_weights *added = nac_alloc_array(1, sizeof *added);
@@ -52,8 +59,8 @@ static const float *share_weights(nac_shared_weights **shared, int value, const 
         nac_free(added);
         return NULL;
     }
-    *added = (nac_shared_weights){.value = value, .algorithm = algorithm, .stride = stride, .memory = memory, .data = nac_xnn_align(memory),
-                                  .next = *shared};
+    *added = (nac_shared_weights){.value = value, .algorithm = algorithm, .stride = p->window.stride_h, .memory = memory,
+                                  .data = nac_xnn_align(memory), .next = *shared};
     algorithm->arrange(p, added->data);
     *shared = added;
     return added->data;
@@ -133,6 +140,6 @@ static enum xnn_status prepare_depthwise(const nac_convolution *p, const nac_nod
 
 enum xnn_status nac_prepare_own_convolution(const nac_convolution *p, const nac_node *node, const float *bias, nac_kernel *kernel) {
     if (is_depthwise(p)) return prepare_depthwise(p, node, bias, kernel);
-    const nac_algorithm *algorithm = find_algorithm(p);
+    const nac_algorithm *algorithm = find_algorithm(*kernel->shared, node->inputs[1], p);
     return algorithm ? prepare_algorithm(algorithm, p, node, kernel) : NAC_XNN_NOT_MINE;
 }

@@ -19,14 +19,6 @@
 #define NAC_INLINE static inline
 #endif
 
-/* V8 computes a loop body's loads first and its sums last, so of a body with several steps most would be spilled: 31 GFLOP/s unrolled,
- * 49 of 50 as it is. */
-#if defined(__clang__)
-#define NAC_NOT_UNROLLED _Pragma("clang loop unroll(disable)")
-#else
-#define NAC_NOT_UNROLLED
-#endif
-
 enum {
     NAC_PANEL = 8, /* pixels */
     NAC_BLOCK = 4, /* channels */
@@ -104,14 +96,6 @@ NAC_INLINE void nac_multiply(const nac_walk *w, size_t ROW, size_t COLUMN, const
     nac_store4(m + 16, s20), nac_store4(m + 20, s21), nac_store4(m + 24, s30), nac_store4(m + 28, s31);
 }
 
-/* Reads a number of each cache line, in order, so that the processor fetches ahead: multiplying takes every G-th line and would wait
- * for most of them (23 instead of 32 GFLOP/s at 512 channels and 16 pixels). */
-NAC_INLINE void nac_fetch(const float *data, size_t count) {
-    float sum = 0;
-    for (size_t i = 0; i < count; i += NAC_BLOCK_SIZE) sum += data[i];
-    __asm__ volatile("" ::"r"(sum)); /* the sum is wanted, as far as the compiler knows */
-}
-
 /* Four output channels of w (forward: from co = 4 * block, summed over ci) or of its transpose (backward: from ci = 4 * block, summed
  * over co) for all pixels of v [panels, K, NAC_PANEL]. m is [panels, NAC_BLOCK, NAC_PANEL], `add`: to what it holds. An output depends on its own pixel alone,
  * and is summed in the order of channels. */
@@ -127,16 +111,6 @@ NAC_INLINE void nac_product(const nac_blocks *w, bool backward, size_t block, co
         if (block % G == 0) nac_fetch(rows.first, in * G * NAC_BLOCK_SIZE);
         for (size_t p = 0; p < panels; ++p) nac_multiply(&rows, 1, NAC_BLOCK, v + p * in * NAC_TILE, add, m + p * NAC_TILE);
     }
-}
-
-/* Rows become columns. */
-static inline void nac_transpose4(nac_f4 *a, nac_f4 *b, nac_f4 *c, nac_f4 *d) {
-    const nac_f4 ab_low = __builtin_shufflevector(*a, *b, 0, 4, 1, 5), ab_high = __builtin_shufflevector(*a, *b, 2, 6, 3, 7);
-    const nac_f4 cd_low = __builtin_shufflevector(*c, *d, 0, 4, 1, 5), cd_high = __builtin_shufflevector(*c, *d, 2, 6, 3, 7);
-    *a = __builtin_shufflevector(ab_low, cd_low, 0, 1, 4, 5);
-    *b = __builtin_shufflevector(ab_low, cd_low, 2, 3, 6, 7);
-    *c = __builtin_shufflevector(ab_high, cd_high, 0, 1, 4, 5);
-    *d = __builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7);
 }
 
 /* The same four output channels of one pixel [K]. */

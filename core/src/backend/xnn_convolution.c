@@ -10,15 +10,18 @@
 #include <string.h>
 
 #include "backend/loops.h"
+#include "backend/sparse.h"
 #include "backend/xnn.h"
 
+/* Of a convolution or its gradient; the two nodes have x and dy as their first inputs. */
 static bool read_problem(const nac_graph *graph, const nac_node *node, const nac_value *x, const nac_value *y, nac_convolution *p) {
     const nac_value *w = nac_input(graph, node, 1);
     if (!w || !w->constant || !w->data || x->shape.rank != 4 || y->shape.rank != 4) return false;
     *p = (nac_convolution){.window = node->u.conv.window,
                            .N = x->shape.dims[0], .H = x->shape.dims[1], .W = x->shape.dims[2], .Ci = x->shape.dims[3],
                            .OH = y->shape.dims[1], .OW = y->shape.dims[2], .Co = y->shape.dims[3],
-                           .groups = node->u.conv.groups, .w = w->data};
+                           .groups = node->u.conv.groups, .w = w->data,
+                           .zeros = nac_sparse_expects_zeros(graph, node->inputs[0])};
     return true;
 }
 
