@@ -303,6 +303,8 @@ static void test_kernels(void) {
     p.window = (nac_window){3, 3, 2, 2, 1, 1, 1, 1, 1, 1};
     ensure_kernel(p, "products without zeros, turned");
     p.window.stride_h = p.window.stride_w = 1;
+    ensure_kernel(p, "products without zeros, turned");
+    p.H = 9;
     ensure_kernel(p, "Winograd, turned");
     p.window.dilation_h = 2, p.window.pad_top = p.window.pad_bottom = 2;
     ensure_kernel(p, "products without zeros, turned");

@@ -102,8 +102,8 @@ static inline nac_f4 nac_pack4(nac_f4 v, unsigned bits) {
 #endif
 }
 
-/* Reads a number of each cache line, in order, so that the processor fetches ahead, for whoever then reads them in an order that no processor
- * guesses, and would wait for most of them. */
+/* Reads a number of each cache line, in order, so that the processor fetches ahead, for whoever then reads them in an order that it does not guess,
+ * or with so much between two of them that it does not look far enough: either would wait for memory most of the time. */
 static inline void nac_fetch(const float *data, size_t count) {
     float sum = 0;
     for (size_t i = 0; i < count; i += 16) sum += data[i];

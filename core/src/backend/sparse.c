@@ -4,7 +4,7 @@
  * row; but the sums of 32 output channels fit the registers, and a row of as many weights is loaded as fast as it is multiplied. So every pixel is
  * first written down as a list of its numbers that are not zero, once for all output channels and places of the window, and the lists are then
  * taken past the weights: 68 to 80 GFLOP/s, zeros counted, where products that multiply them too have 46 to 50 of a peak of 55. With a quarter
- * of zeros it is 50 to 55, and without any 40. Winograd's way is as fast for 3x3 windows of stride 1, whatever the numbers.
+ * of zeros it is 50 to 55, and without any 40.
  *
  * The result is the same but for the order of summation (and zero times an infinite weight, which would be NaN). */
 #include "backend/sparse.h"
@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "backend/simd.h"
+#include "backend/winograd.h"
 
 enum {
     GROUP = 4,              /* channels that are read at a time */
@@ -22,6 +23,8 @@ enum {
     BLOCK = 256,            /* input channels of them: 32 KiB of weights, which stay in the cache while the pixels go past */
     LISTED = 1 << 17,       /* numbers that are listed at a time, a band of the image: 1 MiB */
     MIN_PIXELS = 16,        /* of an image: fewer don't pay for the gradient's transposed weights */
+    MAX_PIXELS_3X3 = 64,    /* of an image, at stride 1, */
+    MIN_CHANNELS_3X3 = 128, /* and at stride 2: otherwise Winograd's is better */
     PADDING = 8,            /* one channel in so many may be padding */
     MAX_KERNEL = 16,        /* keeps tables small, */
     MAX_CHANNELS = 1 << 16, /* and this sizes within 32 bits */
@@ -56,11 +59,20 @@ static bool fill_tiles(int channels) {
     return channels % GROUP == 0 && channels <= MAX_CHANNELS && round_up((size_t)channels, TILE) * PADDING <= (size_t)channels * (PADDING + 1);
 }
 
+/* Measured where Winograd's way has its 70 to 100 GFLOP/s, whatever the numbers: with half of them zero, 7 x 7 pixels and 512 channels 80 instead of
+ * 68, for much of a small image's windows is padding, which isn't listed either, and there are fewer weights to fetch; 14 x 14 pixels 84 instead
+ * of 84; stride 2, 7 x 7 to 28 x 28 outputs 70 to 80 instead of 45 to 58, but with 64 channels 49 instead of 61. */
+static bool is_better_than_winograd(const nac_convolution *p) {
+    if (p->window.stride_h == 1) return (int64_t)p->OH * p->OW <= MAX_PIXELS_3X3;
+    return p->Ci >= MIN_CHANNELS_3X3 && p->Co >= MIN_CHANNELS_3X3;
+}
+
 bool nac_sparse_takes(const nac_convolution *p) {
     const nac_window *v = &p->window;
-    const bool winograd = v->kernel_h == 3 && v->kernel_w == 3 && v->stride_h == 1 && v->stride_w == 1 && v->dilation_h == 1 && v->dilation_w == 1;
-    return p->zeros && !winograd && p->groups == 1 && v->kernel_h <= MAX_KERNEL && v->kernel_w <= MAX_KERNEL && fill_tiles(p->Ci) &&
-           fill_tiles(p->Co) && (int64_t)p->OH * p->OW >= MIN_PIXELS;
+    if (!p->zeros || p->groups != 1 || v->kernel_h > MAX_KERNEL || v->kernel_w > MAX_KERNEL || !fill_tiles(p->Ci) || !fill_tiles(p->Co) ||
+        (int64_t)p->OH * p->OW < MIN_PIXELS)
+        return false;
+    return !nac_winograd_takes(p) || is_better_than_winograd(p);
 }
 
 /* ---- Weights: [places of the window, output tiles, input channels, TILE], with zeros up to whole tiles on both sides ---- */
@@ -95,6 +107,7 @@ void nac_sparse_arrange(const nac_convolution *p, float *weights) {
 
 /* The gradient's weights: panel [count, TILE] of output channels o to o + count, and of the tile of input channels from i on. */
 NAC_NOT_INLINED static void turn_weights(const nac_convolution *p, const float *matrix, size_t i, size_t o, size_t count, float *panel) {
+    for (size_t n = 0; n < count; n += TILE) nac_fetch(matrix + find_weight(p, o + n, i), TILE * TILE);
     for (size_t end = o + count; o < end; o += GROUP, panel += GROUP * TILE) {
         const float *from = matrix + find_weight(p, o, i);
         for (size_t c = 0; c < TILE; c += GROUP) {
@@ -194,8 +207,9 @@ NAC_NOT_INLINED static void multiply(const float *panel, const entry *list, cons
         const nac_f4 v = nac_splat4(list->number);
         s0 = nac_madd4(nac_load4(w), v, s0), s1 = nac_madd4(nac_load4(w + 4), v, s1);
         s2 = nac_madd4(nac_load4(w + 8), v, s2), s3 = nac_madd4(nac_load4(w + 12), v, s3);
+        s4 = nac_madd4(nac_load4(w + 16), v, s4);
         if (list->row % ROW) break;
-        s4 = nac_madd4(nac_load4(w + 16), v, s4), s5 = nac_madd4(nac_load4(w + 20), v, s5);
+        s5 = nac_madd4(nac_load4(w + 20), v, s5);
         s6 = nac_madd4(nac_load4(w + 24), v, s6), s7 = nac_madd4(nac_load4(w + 28), v, s7);
     }
     nac_store4(to, nac_min4(nac_max4(s0, low), high)), nac_store4(to + 4, nac_min4(nac_max4(s1, low), high));
