@@ -1,7 +1,5 @@
 /* CONV and CONV_GRAD of the XNNPACK backend against the plain loops: every kernel that they are divided between. */
 #ifdef NAC_HAVE_XNNPACK
-#include "backend/direct.h"
-#include "backend/sparse.h"
 #include "backend_case.h"
 #include "winograd_error.h"
 
@@ -56,7 +54,7 @@ static void check(const convolution *p) {
     ENSURE(p->window.kernel_h > 0);
     const nac_convolution sizes = {.window = p->window, .N = p->N, .H = p->H, .W = p->W, .Ci = p->groups * p->in, .OH = rows_of(p), .OW = columns_of(p),
                                    .Co = p->groups * p->out, .groups = p->groups, .zeros = p->rectified};
-    if (nac_winograd_takes(&sizes) && !nac_direct_takes(&sizes) && !nac_sparse_takes(&sizes)) case_check(&c, output, 0, winograd_error(&sizes, p->gradient));
+    if (nac_winograd.takes(&sizes) && !nac_direct.takes(&sizes) && !nac_sparse.takes(&sizes)) case_check(&c, output, 0, winograd_error(&sizes, p->gradient));
     else case_check(&c, output, terms_of(p), 1e-30);
 }
 
@@ -319,8 +317,50 @@ static void test_kernels(void) {
     ensure_kernel(p, "loop over depthwise windows");
 }
 
+/* Appends a node that reads `inputs`, all of one shape. */
+static int append(nac_graph *graph, nac_node node, const int *inputs, int count) {
+    int output;
+    ENSURE_OK(nac_graph_emit(graph, node, inputs, count, NULL, &graph->values[inputs[0]].shape, NAC_ROW_MAJOR, &output, &case_error), &case_error);
+    return output;
+}
+
+static nac_node binary(nac_binary kind) {
+    nac_node node = nac_node_make(NAC_OP_BINARY, "binary");
+    node.u.binary.kind = kind;
+    return node;
+}
+
+/* What comes out of a ReLU is expected to be half zeros, also behind a gate and where it is only moved; not what is summed or averaged. */
+static void test_where_zeros_are_expected(void) {
+    nac_graph graph = {0};
+    const nac_shape shape = nac_shape_make(4, (const int[]){1, 4, 4, 8});
+    int x;
+    ENSURE_OK(nac_graph_add_value(&graph, NULL, NAC_F32, &shape, NAC_ROW_MAJOR, &x, &case_error), &case_error);
+    nac_node relu = nac_node_make(NAC_OP_UNARY, "relu"), tanh = relu;
+    relu.u.unary.kind = NAC_UNARY_CLAMP, relu.u.unary.b = INFINITY;
+    tanh.u.unary.kind = NAC_UNARY_TANH;
+    const int y = append(&graph, relu, &x, 1), smooth = append(&graph, tanh, &x, 1);
+    nac_node sum = binary(NAC_BINARY_ADD), rectified = sum;
+    rectified.min = 0; /* a ReLU that fusion has made part of it */
+    const int pair[2] = {y, smooth}, masked[2] = {y, x};
+    ENSURE(!nac_sparse_expects_zeros(&graph, x));
+    ENSURE(nac_sparse_expects_zeros(&graph, y));
+    ENSURE(!nac_sparse_expects_zeros(&graph, smooth));
+    ENSURE(!nac_sparse_expects_zeros(&graph, append(&graph, sum, pair, 2)));
+    ENSURE(nac_sparse_expects_zeros(&graph, append(&graph, rectified, pair, 2)));
+    ENSURE(nac_sparse_expects_zeros(&graph, append(&graph, binary(NAC_BINARY_MUL), pair, 2)));
+    ENSURE(nac_sparse_expects_zeros(&graph, append(&graph, nac_node_make(NAC_OP_CLAMP_GRAD, "mask"), masked, 2)));
+    int moved = y;
+    for (int i = 0; i < 7; ++i) moved = append(&graph, nac_node_make(NAC_OP_RESHAPE, "reshape"), &moved, 1);
+    ENSURE(nac_sparse_expects_zeros(&graph, moved));
+    relu.u.unary.a = -1;
+    ENSURE(!nac_sparse_expects_zeros(&graph, append(&graph, relu, &x, 1)));
+    nac_graph_free(&graph);
+}
+
 int main(void) {
     RUN(test_kernels);
+    RUN(test_where_zeros_are_expected);
     RUN(test_convolutions);
     RUN(test_convolution_gradients);
     RUN(test_rows_behind_the_last_window);

@@ -1,5 +1,5 @@
 /* Winograd's convolutions by themselves, also where the backend would choose XNNPACK's: against plain loops. */
-#include "backend/winograd.h"
+#include "backend/convolution.h"
 #include "test.h"
 #include "winograd_error.h"
 
@@ -39,13 +39,13 @@ static double *sum_plainly(const nac_convolution *p, bool backward, const float 
 
 /* Runs over an output full of NaN, with NaN behind it. */
 static float *run(const nac_convolution *p, bool backward, const float *from, const float *bias, float low, float high, size_t count) {
-    float *weights = malloc(nac_winograd_weights(p) * sizeof *weights), *scratch = malloc(nac_winograd_scratch(p, backward) * sizeof *scratch);
+    float *weights = malloc(nac_winograd.weights(p) * sizeof *weights), *scratch = malloc(nac_winograd.scratch(p, backward) * sizeof *scratch);
     float *to = malloc((count + 4) * sizeof *to);
     ENSURE(weights && scratch && to);
-    for (size_t i = 0; i < nac_winograd_scratch(p, backward); ++i) scratch[i] = NAN;
+    for (size_t i = 0; i < nac_winograd.scratch(p, backward); ++i) scratch[i] = NAN;
     for (size_t i = 0; i < count + 4; ++i) to[i] = NAN;
-    nac_winograd_transform(p, weights);
-    nac_winograd_run(p, backward, weights, from, bias, low, high, scratch, to);
+    nac_winograd.arrange(p, weights);
+    nac_winograd.run(p, backward, weights, from, bias, low, high, scratch, to);
     for (size_t i = count; i < count + 4; ++i) ENSURE(isnan(to[i]));
     free(weights);
     free(scratch);

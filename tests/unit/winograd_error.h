@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-#include "backend/winograd.h"
+#include "backend/convolution.h"
 
 /* The products are of sums of neighbours, some of which the output doesn't depend on. Those of one channel and one output are in sum at most
  * the square of what they are along one axis: 1 + 1.5 + 1.5 times inputs of 2 at stride 1, 2 + 1 + 2 at stride 2 (2 + 2 for a gradient). Of so many

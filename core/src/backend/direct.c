@@ -6,7 +6,7 @@
  *
  * The gradient is the same sum from the other side: an input is brought to by the places of the window that hit an output, which at stride s
  * are the same ones for every s-th input. These inputs, a phase, are computed together. Forward has one phase. */
-#include "backend/direct.h"
+#include "backend/convolution.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -20,7 +20,7 @@ enum {
     MAX_CHANNELS = 1 << 16,                   /* keeps the panels' size within 32 bits */
 };
 
-bool nac_direct_takes(const nac_convolution *p) {
+static bool takes(const nac_convolution *p) {
     const nac_window *v = &p->window;
     const int64_t weights = (int64_t)p->Ci * p->Co, pixels = (int64_t)p->OH * p->OW;
     if (p->groups != 1 || v->kernel_h != v->kernel_w || p->Ci % NAC_BLOCK != 0 || p->Co % NAC_BLOCK != 0 || p->Ci > MAX_CHANNELS ||
@@ -34,7 +34,7 @@ bool nac_direct_takes(const nac_convolution *p) {
 
 static size_t taps_of(const nac_convolution *p) { return (size_t)p->window.kernel_h * (size_t)p->window.kernel_w; }
 
-size_t nac_direct_weights(const nac_convolution *p) { return taps_of(p) * nac_blocks_size(p->Co, p->Ci); }
+static size_t count_weights(const nac_convolution *p) { return taps_of(p) * nac_blocks_size(p->Co, p->Ci); }
 
 /* Four output channels, in blocks of 4 x 4. */
 NAC_NOT_INLINED static void arrange_rows(const nac_convolution *p, int o, float *weights) {
@@ -50,7 +50,7 @@ NAC_NOT_INLINED static void arrange_rows(const nac_convolution *p, int o, float 
         }
 }
 
-void nac_direct_arrange(const nac_convolution *p, float *weights) {
+static void arrange_weights(const nac_convolution *p, float *weights) {
     for (int o = 0; o < p->Co; o += NAC_BLOCK) arrange_rows(p, o, weights);
 }
 
@@ -152,7 +152,7 @@ static void store_panels(const side *s, const sink *k, const float *m) {
 }
 
 /* Pixels, sums of the panels and of those behind, and a pixel of zeros. The first phase is the largest, but may leave none behind. */
-size_t nac_direct_scratch(const nac_convolution *p, bool backward) {
+static size_t count_scratch(const nac_convolution *p, bool backward) {
     const side s = side_of(p, backward, 0, 0);
     return (s.pixels + NAC_PANEL - 1) / NAC_PANEL * NAC_PANEL * (s.K + s.O) + FEW * s.O + s.K;
 }
@@ -180,7 +180,7 @@ static void run_phase(const nac_convolution *p, const side *s, const float *weig
         for (size_t o = 0; o < s->O; o += NAC_BLOCK) store_output(s, k, s->pixels - s->few + i, o, nac_load4(few + i * s->O + o));
 }
 
-void nac_direct_run(const nac_convolution *p, bool backward, const float *weights, const float *from, const float *bias, float low, float high,
+static void run(const nac_convolution *p, bool backward, const float *weights, const float *from, const float *bias, float low, float high,
                     float *scratch, float *to) {
     sink k = {bias, nac_splat4(low), nac_splat4(high), to};
     for (int n = 0; n < p->N; ++n)
@@ -192,3 +192,5 @@ void nac_direct_run(const nac_convolution *p, bool backward, const float *weight
                 if (s.pixels > 0) run_phase(p, &s, weights, from + (size_t)n * read, &k, scratch);
             }
 }
+
+const nac_algorithm nac_direct = {"products", "products, turned", takes, count_weights, arrange_weights, count_scratch, run};

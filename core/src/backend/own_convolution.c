@@ -4,30 +4,12 @@
 #include <math.h>
 #include <string.h>
 
-#include "backend/direct.h"
 #include "backend/loops.h"
-#include "backend/sparse.h"
-#include "backend/winograd.h"
 #include "backend/xnn.h"
 
 /* ---- One copy of the weights for both directions --------------------------------------------------- */
 
-struct nac_algorithm {
-    const char *forward, *backward; /* a kernel's name */
-    bool (*takes)(const nac_convolution *p);
-    size_t (*weights)(const nac_convolution *p); /* floats that `arrange` writes */
-    void (*arrange)(const nac_convolution *p, float *weights);
-    size_t (*scratch)(const nac_convolution *p, bool backward); /* floats */
-    void (*run)(const nac_convolution *p, bool backward, const float *weights, const float *from, const float *bias, float low, float high,
-                float *scratch, float *to);
-};
-
-static const nac_algorithm algorithms[] = {
-    {"products without zeros", "products without zeros, turned", nac_sparse_takes, nac_sparse_weights, nac_sparse_arrange, nac_sparse_scratch,
-     nac_sparse_run},
-    {"products", "products, turned", nac_direct_takes, nac_direct_weights, nac_direct_arrange, nac_direct_scratch, nac_direct_run},
-    {"Winograd", "Winograd, turned", nac_winograd_takes, nac_winograd_weights, nac_winograd_transform, nac_winograd_scratch, nac_winograd_run},
-};
+static const nac_algorithm *const algorithms[] = {&nac_sparse, &nac_direct, &nac_winograd};
 
 /* Weights that an algorithm has arranged, for a convolution of this stride, which Winograd's differ with. NULL for the algorithm: any that takes
  * the convolution. */
@@ -43,7 +25,7 @@ static const nac_algorithm *find_algorithm(const nac_shared_weights *shared, int
     const nac_shared_weights *there = find_shared(shared, value, NULL, p);
     if (there) return there->algorithm;
     for (size_t i = 0; i < NAC_COUNT(algorithms); ++i)
-        if (algorithms[i].takes(p)) return &algorithms[i];
+        if (algorithms[i]->takes(p)) return algorithms[i];
     return NULL;
 }
 

@@ -7,14 +7,13 @@
  * of zeros it is 50 to 55, and without any 40.
  *
  * The result is the same but for the order of summation (and zero times an infinite weight, which would be NaN). */
-#include "backend/sparse.h"
+#include "backend/convolution.h"
 
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
 
 #include "backend/simd.h"
-#include "backend/winograd.h"
 
 enum {
     GROUP = 4,              /* channels that are read at a time */
@@ -34,11 +33,13 @@ bool nac_sparse_expects_zeros(const nac_graph *graph, int value) {
     /* Operators that move numbers are looked through, a few of them: the answer costs the same in every graph. */
     for (int steps = 0; steps < 8 && graph->values[value].producer != NAC_NONE; ++steps) {
         const nac_node *node = &graph->nodes[graph->values[value].producer];
+        value = node->inputs[0];
         if (node->op == NAC_OP_CLAMP_GRAD || node->min == 0) return true;
         switch (node->op) {
         case NAC_OP_UNARY: return node->u.unary.kind == NAC_UNARY_CLAMP && node->u.unary.a == 0;
-        case NAC_OP_BINARY: /* a gate */
+        case NAC_OP_BINARY: /* a gate, the smaller of the two */
             if (node->u.binary.kind != NAC_BINARY_MUL) return false;
+            if (nac_elements(&graph->values[value].shape) < nac_elements(&graph->values[node->inputs[1]].shape)) value = node->inputs[1];
             break;
         case NAC_OP_RESHAPE:
         case NAC_OP_TRANSPOSE:
@@ -47,7 +48,6 @@ bool nac_sparse_expects_zeros(const nac_graph *graph, int value) {
             break;
         default: return false;
         }
-        value = node->inputs[0];
     }
     return false;
 }
@@ -67,12 +67,12 @@ static bool is_better_than_winograd(const nac_convolution *p) {
     return p->Ci >= MIN_CHANNELS_3X3 && p->Co >= MIN_CHANNELS_3X3;
 }
 
-bool nac_sparse_takes(const nac_convolution *p) {
+static bool takes(const nac_convolution *p) {
     const nac_window *v = &p->window;
     if (!p->zeros || p->groups != 1 || v->kernel_h > MAX_KERNEL || v->kernel_w > MAX_KERNEL || !fill_tiles(p->Ci) || !fill_tiles(p->Co) ||
         (int64_t)p->OH * p->OW < MIN_PIXELS)
         return false;
-    return !nac_winograd_takes(p) || is_better_than_winograd(p);
+    return !nac_winograd.takes(p) || is_better_than_winograd(p);
 }
 
 /* ---- Weights: [places of the window, output tiles, input channels, TILE], with zeros up to whole tiles on both sides ---- */
@@ -85,7 +85,7 @@ static size_t matrix_size(const nac_convolution *p) { return round_up((size_t)p-
 /* Where output channel o's weight for input channel i lies in it. */
 static size_t find_weight(const nac_convolution *p, size_t o, size_t i) { return o / TILE * TILE * round_up((size_t)p->Ci, TILE) + i * TILE + o % TILE; }
 
-size_t nac_sparse_weights(const nac_convolution *p) { return taps_of(p) * matrix_size(p); }
+static size_t count_weights(const nac_convolution *p) { return taps_of(p) * matrix_size(p); }
 
 /* Four output channels of one place of the window. */
 NAC_NOT_INLINED static void arrange_rows(const nac_convolution *p, size_t tap, size_t o, float *weights) {
@@ -99,8 +99,8 @@ NAC_NOT_INLINED static void arrange_rows(const nac_convolution *p, size_t tap, s
     }
 }
 
-void nac_sparse_arrange(const nac_convolution *p, float *weights) {
-    if (p->Ci % TILE || p->Co % TILE) memset(weights, 0, nac_sparse_weights(p) * sizeof(float));
+static void arrange_weights(const nac_convolution *p, float *weights) {
+    if (p->Ci % TILE || p->Co % TILE) memset(weights, 0, count_weights(p) * sizeof(float));
     for (size_t tap = 0; tap < taps_of(p); ++tap)
         for (size_t o = 0; o < (size_t)p->Co; o += GROUP) arrange_rows(p, tap, o, weights);
 }
@@ -264,7 +264,7 @@ static plan make_plan(const nac_convolution *p, bool backward) {
     return s;
 }
 
-size_t nac_sparse_scratch(const nac_convolution *p, bool backward) {
+static size_t count_scratch(const nac_convolution *p, bool backward) {
     const plan s = make_plan(p, backward);
     return BLOCK * TILE + axis_size(&s.y) + axis_size(&s.x) + 2 * s.entries + s.lists + 1;
 }
@@ -355,7 +355,7 @@ static void run_band(const nac_convolution *p, const plan *s, int y, int count, 
             }
 }
 
-void nac_sparse_run(const nac_convolution *p, bool backward, const float *weights, const float *from, const float *bias, float low, float high,
+static void run(const nac_convolution *p, bool backward, const float *weights, const float *from, const float *bias, float low, float high,
                     float *scratch, float *to) {
     plan s = make_plan(p, backward);
     place(&s, scratch);
@@ -365,3 +365,5 @@ void nac_sparse_run(const nac_convolution *p, bool backward, const float *weight
         for (int y = 0; y < s.y.made; y += s.band) run_band(p, &s, y, s.y.made - y < s.band ? s.y.made - y : s.band, weights, image, &k);
     }
 }
+
+const nac_algorithm nac_sparse = {"products without zeros", "products without zeros, turned", takes, count_weights, arrange_weights, count_scratch, run};

@@ -18,7 +18,7 @@
  * The gradient's even outputs are F(2, 2) of three neighbours dy0, dy1, dy2 again, with the same u. 4 outputs of 5 products:
  *     dx0 = u3 dy1 + u2 (dy0 - dy1)     dx1 = u1 dy1     dx2 = u3 dy1 + u0 (dy2 - dy1)     dx3 = u1 dy2
  * Where the first output is an odd one, inputs and outputs are read from the far end, and the window with them: u0 and u2 change places. */
-#include "backend/winograd.h"
+#include "backend/convolution.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -48,7 +48,7 @@ static bool is_stride_2_worth_it(const nac_convolution *p) {
            (tiles + NAC_PANEL - 1) / NAC_PANEL * NAC_PANEL * planes < 9 * (int64_t)p->OH * p->OW;
 }
 
-bool nac_winograd_takes(const nac_convolution *p) {
+static bool takes(const nac_convolution *p) {
     const nac_window *v = &p->window;
     if (p->groups != 1 || v->kernel_h != 3 || v->kernel_w != 3 || v->dilation_h != 1 || v->dilation_w != 1 || p->Ci % NAC_BLOCK != 0 ||
         p->Co % NAC_BLOCK != 0 || p->Ci > MAX_CHANNELS || p->Co > MAX_CHANNELS || v->pad_top > 2 || v->pad_left > 2)
@@ -59,7 +59,7 @@ bool nac_winograd_takes(const nac_convolution *p) {
 
 /* ---- Weights --------------------------------------------------------------------------------------- */
 
-size_t nac_winograd_weights(const nac_convolution *p) { return POSITIONS * nac_blocks_size(p->Co, p->Ci); }
+static size_t count_weights(const nac_convolution *p) { return POSITIONS * nac_blocks_size(p->Co, p->Ci); }
 
 /* u of w along one axis. */
 static inline void transform_weights(bool stride_1, const nac_f4 *w, size_t step, nac_f4 *u, size_t u_step) {
@@ -70,7 +70,7 @@ static inline void transform_weights(bool stride_1, const nac_f4 *w, size_t step
     u[3 * u_step] = stride_1 ? c : a + c;
 }
 
-void nac_winograd_transform(const nac_convolution *p, float *weights) {
+static void arrange_weights(const nac_convolution *p, float *weights) {
     const size_t Ci = (size_t)p->Ci, matrix = nac_blocks_size(p->Co, p->Ci);
     const bool stride_1 = p->window.stride_h == 1;
     for (int o = 0; o < p->Co; o += NAC_BLOCK)
@@ -168,12 +168,12 @@ static void multiply(const side *s, bool backward, const nac_blocks *w, size_t a
 }
 
 /* Tiles, sums and a pixel of zeros. */
-size_t nac_winograd_scratch(const nac_convolution *p, bool backward) {
+static size_t count_scratch(const nac_convolution *p, bool backward) {
     const side s = side_of(p, backward);
     return s.planes * s.tiles.plane_step + s.sums * s.tiles.sum_step + s.tiles.K;
 }
 
-void nac_winograd_run(const nac_convolution *p, bool backward, const float *weights, const float *from, const float *bias, float low, float high,
+static void run(const nac_convolution *p, bool backward, const float *weights, const float *from, const float *bias, float low, float high,
                       float *scratch, float *to) {
     const side s = side_of(p, backward);
     const size_t matrix = nac_blocks_size(p->Co, p->Ci);
@@ -190,3 +190,5 @@ void nac_winograd_run(const nac_convolution *p, bool backward, const float *weig
         nac_tiles_store(&s.tiles, first, panels, m, bias, low, high, to);
     }
 }
+
+const nac_algorithm nac_winograd = {"Winograd", "Winograd, turned", takes, count_weights, arrange_weights, count_scratch, run};

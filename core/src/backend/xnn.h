@@ -15,7 +15,6 @@
 #include "backend/convolution.h"
 
 typedef struct nac_kernel nac_kernel;
-typedef struct nac_algorithm nac_algorithm; /* own_convolution.c */
 
 /* A convolution's transformed weights, made once for both directions. A list of the backend's. */
 typedef struct nac_shared_weights {

@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "backend/loops.h"
-#include "backend/sparse.h"
 #include "backend/xnn.h"
 
 /* Of a convolution or its gradient; the two nodes have x and dy as their first inputs. */
