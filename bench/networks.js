@@ -2,7 +2,7 @@
 // backward written out as inference operators (bench/backward.py), and tfjs's gradients where its backend has them (tfjs.js): one
 // process, one thread, same network and input, interleaved A B C A B C after a warm-up. Outputs are compared before anything is timed.
 //
-// The share of the peak is of plain multiply-adds (peak.js), as which Winograd's convolutions are counted, too.
+// The share of the peak is of plain multiply-adds (peak.js), as which Winograd's convolutions and those that leave out zeros are counted, too.
 //
 // And the memory that it takes: an engine's whole WebAssembly memory, at its highest (it never shrinks), beside the model's bytes and
 // what the plan keeps of activations and gradients.

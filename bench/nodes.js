@@ -1,8 +1,8 @@
 // node bench/nodes.js [--variant relaxed|simd] [--rounds 10] [--top 40] MODEL.onnx
 //
 // Where the time goes: every node of the plan, forward and backward, timed by itself (minimum of the rounds), with its share and,
-// where it multiplies, its GFLOP/s and the fraction of this core's peak (bench/peak.js). Taps: auto. Winograd's convolutions are
-// counted as what they compute, so they may exceed the peak.
+// where it multiplies, its GFLOP/s and the fraction of this core's peak (bench/peak.js). Taps: auto. Convolutions are
+// counted as what they compute, so those by Winograd's algorithm and those that leave out zeros may exceed the peak.
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { sumTimes, timeNodes } from '../wasm/cli/shared/timings.js';
