@@ -7,6 +7,7 @@ import torch.nn.functional as F
 
 import families_attention
 import families_convolutional
+import families_recurrent
 from families_tokens import ClipViT, DeiT, Mixer, PvtV2, XCiT
 
 # ---- BiT: ResNetV2 with group norms and standardised weights -------------------------------------------
@@ -232,6 +233,7 @@ NETWORKS = {
     "vit_tiny_16": lambda: DeiT(224, 16, 192, 12, 3, 1000, distilled=False),
     **families_convolutional.NETWORKS,
     **families_attention.NETWORKS,
+    **families_recurrent.NETWORKS,
 }
 
 

@@ -414,6 +414,7 @@ case("swish", lambda net: net("Mul", "x", net("Sigmoid", "x")), F.silu)
 import op_goldens_shape  # noqa: E402,F401  shapes and constants
 import op_goldens_transformer  # noqa: E402,F401  norms, attention, masks, quantised numbers
 import op_goldens_places  # noqa: E402,F401  constant places, comparisons, steps
+import op_goldens_recurrent  # noqa: E402,F401  sequences, step by step
 
 # ---------------------------------------------------------------------------------------------------
 

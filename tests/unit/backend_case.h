@@ -20,7 +20,7 @@ typedef struct backend_case {
     nac_graph graph;
     nac_node node;
     int inputs[8], input_count;
-    float *owned[16]; /* data that the arena would hold */
+    float *owned[32]; /* data that the arena would hold */
     int owned_count;
     const char *kernel; /* what computed it */
 } backend_case;
@@ -30,7 +30,7 @@ static inline float *case_data(backend_case *c, size_t count) {
     float *data = aligned_alloc(64, (count * sizeof(float) + NAC_DATA_SLACK + 63) / 64 * 64);
     ENSURE(data != NULL);
     for (size_t i = 0; i < (count * sizeof(float) + NAC_DATA_SLACK + 63) / 64 * 16; ++i) data[i] = NAN;
-    ENSURE(c->owned_count < 16);
+    ENSURE(c->owned_count < 32);
     return c->owned[c->owned_count++] = data;
 }
 

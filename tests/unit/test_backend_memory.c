@@ -25,7 +25,7 @@ void nac_free(void *memory) {
     free(memory);
 }
 
-/* ---- A graph with one node of each kind of kernel -------------------------------------------------- */
+/* ---- A graph with a node or two of each kind of kernel -------------------------------------------------- */
 
 typedef struct network {
     backend_case c; /* owns the data; its graph has all nodes */
@@ -58,14 +58,17 @@ static void make_network(network *n) {
     node.u.conv.window = (nac_window){3, 3, 1, 1, 1, 1, 1, 1, 1, 1};
     node.u.conv.groups = 1;
     int y = emit(n, node, (int[]){x, n->w[0]}, 2, 4, image);
+    y = emit(n, node, (int[]){y, n->w[0]}, 2, 4, image);
     node.op = NAC_OP_CONV_GRAD;
     y = emit(n, node, (int[]){y, n->w[0]}, 2, 4, image);
-    node.op = NAC_OP_CONV;
     node.u.conv.groups = 16;
     node.u.conv.window.stride_h = node.u.conv.window.stride_w = 2;
-    y = emit(n, node, (int[]){y, n->w[2]}, 2, 4, small);
-    node.op = NAC_OP_CONV_GRAD;
-    y = emit(n, node, (int[]){y, n->w[2]}, 2, 4, image);
+    for (int i = 0; i < 2; ++i) {
+        node.op = NAC_OP_CONV;
+        y = emit(n, node, (int[]){y, n->w[2]}, 2, 4, small);
+        node.op = NAC_OP_CONV_GRAD;
+        y = emit(n, node, (int[]){y, n->w[2]}, 2, 4, image);
+    }
     node.u.conv.groups = 1;
     node.op = NAC_OP_CONV;
     node.u.conv.window = (nac_window){1, 1, 2, 2, 1, 1, 0, 0, 0, 0};
@@ -84,7 +87,7 @@ static void make_network(network *n) {
     node.u.reduce.scale = 1;
     y = emit(n, node, &y, 1, 4, pixel);
     y = emit(n, nac_node_make(NAC_OP_RESHAPE, "flat"), &y, 1, 2, row);
-    y = emit(n, nac_node_make(NAC_OP_MATMUL, "classifier"), (int[]){y, n->w[3]}, 2, 2, row);
+    for (int i = 0; i < 2; ++i) y = emit(n, nac_node_make(NAC_OP_MATMUL, "classifier"), (int[]){y, n->w[3]}, 2, 2, row);
     node = nac_node_make(NAC_OP_SOFTMAX, "softmax");
     node.u.softmax.axis = 1;
     n->last = emit(n, node, &y, 1, 2, row);
@@ -121,6 +124,28 @@ static void test_packed_weights_are_freed(void) {
     case_free(&n.c);
 }
 
+/* Allocations for `steps` products with the same weights, of which each reads what the one before it made. */
+static long allocations_of_steps(int steps) {
+    network n = {0};
+    const int row[2] = {1, 16}, matrix[2] = {16, 16};
+    case_input(&n.c, false, 2, row, -1, 1);
+    int y = n.c.inputs[0];
+    n.w[0] = constant(&n, 2, matrix);
+    for (int i = 0; i < steps; ++i) y = emit(&n, nac_node_make(NAC_OP_MATMUL, "step"), (int[]){y, n.w[0]}, 2, 2, row);
+    n.c.graph.logits = y;
+    nac_xnnpack *backend;
+    allocations = 0;
+    ENSURE_OK(nac_xnnpack_create(&n.c.graph, &backend, &case_error), &case_error);
+    const long taken = allocations;
+    run_all(&n, backend);
+    nac_xnnpack_destroy(backend);
+    case_free(&n.c);
+    return taken;
+}
+
+/* However many steps: one packed copy. */
+static void test_steps_share_weights(void) { ENSURE(allocations_of_steps(12) == allocations_of_steps(2)); }
+
 static void test_every_allocation_may_fail(void) {
     for (long n_th = 0;; ++n_th) {
         network n;
@@ -150,6 +175,7 @@ static void test_every_allocation_may_fail(void) {
 int main(void) {
     RUN(test_a_run_allocates_nothing);
     RUN(test_packed_weights_are_freed);
+    RUN(test_steps_share_weights);
     RUN(test_every_allocation_may_fail);
     return TEST_RESULT();
 }

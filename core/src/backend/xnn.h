@@ -38,6 +38,8 @@ struct nac_kernel {
     void (*loop)(const nac_graph *graph, const nac_node *node); /* instead of the three above, where it is set */
     nac_setup setup;
     bool clamps;           /* applies the node's min and max itself */
+    bool shares;           /* operator and weights with other nodes: set up anew before each run */
+    bool borrowed;         /* another kernel's, who gives them up */
     unsigned packed;       /* bit i: input i has been copied into the kernel and isn't read any more */
     size_t workspace_size; /* bytes of the shared workspace, counted from `workspace` */
     size_t scratch_size;   /* bytes behind those: what `before` or `after` exchanges with the operator */

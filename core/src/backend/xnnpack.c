@@ -103,10 +103,12 @@ static bool sizes_fit(const nac_graph *graph, const nac_node *node) {
 }
 
 static void reset_kernel(nac_kernel *kernel) {
-    if (kernel->operation) (void)xnn_delete_operator(kernel->operation);
-    for (size_t i = 0; i < kernel->chunk_count; ++i) (void)xnn_delete_operator(kernel->chunks[i]);
-    nac_free(kernel->chunks);
-    nac_free(kernel->weights);
+    if (kernel->operation && !kernel->borrowed) (void)xnn_delete_operator(kernel->operation);
+    for (size_t i = 0; i < kernel->chunk_count && !kernel->borrowed; ++i) (void)xnn_delete_operator(kernel->chunks[i]);
+    if (!kernel->borrowed) {
+        nac_free(kernel->chunks);
+        nac_free(kernel->weights);
+    }
     *kernel = (nac_kernel){0};
 }
 
@@ -171,6 +173,25 @@ static void release_packed(nac_graph *graph, const nac_node *node, const nac_ker
     }
 }
 
+/* Whether two nodes do the same with the same weights, as the steps of a recurrent layer do: but for where they read and write. */
+static bool are_twins(const nac_graph *graph, const nac_node *a, const nac_node *b) {
+    const nac_value *weights = nac_input(graph, a, 1);
+    if (a->op != b->op || a->input_count != b->input_count || !weights || !weights->constant || a->min != b->min || a->max != b->max) return false;
+    for (int i = 1; i < a->input_count; ++i)
+        if (a->inputs[i] != b->inputs[i]) return false;
+    return memcmp(&a->u, &b->u, sizeof a->u) == 0 && nac_shape_equal(&nac_input(graph, a, 0)->shape, &nac_input(graph, b, 0)->shape) &&
+           nac_shape_equal(&nac_output(graph, a)->shape, &nac_output(graph, b)->shape);
+}
+
+/* Twins have one kernel: their weights would be packed once for each of them. */
+static bool borrow(const nac_graph *graph, const nac_node *node, const nac_node *before, nac_kernel *lender, nac_kernel *kernel) {
+    if (lender->loop || !are_twins(graph, node, before)) return false;
+    lender->shares = true;
+    *kernel = *lender;
+    kernel->borrowed = true;
+    return true;
+}
+
 /* A node in the order of preparing. */
 typedef struct turn {
     int node;
@@ -186,7 +207,7 @@ static int compare_turns(const void *a, const void *b) {
 }
 
 /* The largest weights first, while there are large holes for their packed copies; and the nodes that share them (a convolution and its gradient)
- * one after the other, so that they can be released at once. So memory holds little more than the weights once, in one form or the other. */
+ * one after the other, so that they can be released at once, and twins can borrow. So memory holds little more than the weights once, in one form or the other. */
 static nac_status prepare_all(nac_xnnpack *backend, nac_graph *graph, nac_error *error) {
     turn *turns = nac_alloc_array((size_t)graph->node_count, sizeof *turns);
     if (!turns) return nac_out_of_memory(error, "the backend's kernels");
@@ -202,8 +223,9 @@ static nac_status prepare_all(nac_xnnpack *backend, nac_graph *graph, nac_error 
     nac_status status = nac_graph_count_uses(graph, NULL, 0, &readers, error);
     if (status != NAC_OK) readers = NULL;
     for (int i = 0; status == NAC_OK && i < graph->node_count; ++i) {
-        const int n = turns[i].node;
-        status = prepare(backend, &graph->nodes[n], &backend->kernels[n], error);
+        const int n = turns[i].node, before = i > 0 ? turns[i - 1].node : n;
+        if (n == before || !borrow(graph, &graph->nodes[n], &graph->nodes[before], &backend->kernels[before], &backend->kernels[n]))
+            status = prepare(backend, &graph->nodes[n], &backend->kernels[n], error);
         if (status == NAC_OK) release_packed(graph, &graph->nodes[n], &backend->kernels[n], readers);
     }
     nac_free(readers);
@@ -247,10 +269,12 @@ void nac_xnnpack_destroy(nac_xnnpack *backend) {
 nac_status nac_xnnpack_run(nac_xnnpack *backend, int index, nac_error *error) {
     const nac_graph *graph = backend->graph;
     const nac_node *node = &graph->nodes[index];
-    const nac_kernel *kernel = &backend->kernels[index];
+    nac_kernel *kernel = &backend->kernels[index];
     if (kernel->loop) {
         kernel->loop(graph, node);
     } else {
+        if (kernel->shares && kernel->setup && kernel->setup(kernel, graph, node) != xnn_status_success)
+            return nac_fail(error, NAC_INTERNAL, "XNNPACK refuses to set up node '%s' (%s)", node->name, kernel->name);
         if (kernel->before) kernel->before(kernel, graph, node);
         if (kernel->operation && xnn_run_operator(kernel->operation, NULL) != xnn_status_success)
             return nac_fail(error, NAC_INTERNAL, "XNNPACK refuses to run node '%s' (%s)", node->name, kernel->name);

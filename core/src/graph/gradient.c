@@ -138,10 +138,73 @@ nac_status nac_graph_pool_taps(nac_graph *graph, nac_graph_tap *taps, int tap_co
 
 /* ---- One backward sweep -------------------------------------------------------------------------- */
 
+/* A PAD with zeros of a stretch of one axis: what a slice sends back. *axis NAC_NONE: it is as long as the whole. */
+static bool is_stretch(const nac_graph *graph, int value, int *axis) {
+    const nac_node *node = graph->values[value].producer == NAC_NONE ? NULL : &graph->nodes[graph->values[value].producer];
+    if (!node || node->op != NAC_OP_PAD || node->u.pad.value != 0) return false;
+    const nac_shape *part = &graph->values[node->inputs[0]].shape, *whole = &graph->values[value].shape;
+    *axis = NAC_NONE;
+    for (int i = 0; i < whole->rank; ++i) {
+        if (part->dims[i] > 1 && node->u.pad.steps[i] != 1) return false;
+        if (part->dims[i] == whole->dims[i]) continue;
+        if (*axis != NAC_NONE) return false;
+        *axis = i;
+    }
+    return *axis != NAC_NONE;
+}
+
+/* Two neighbouring stretches are one, of both side by side; *joined NAC_NONE where they are none. So of the parts of a tensor that was cut up (steps of
+ * a sequence, queries, keys and values) each goes back once, instead of being padded and added as often as there are parts. */
+static nac_status join_stretches(nac_graph *graph, int a, int b, int *joined, nac_error *error) {
+    int axis, other;
+    *joined = NAC_NONE;
+    if (!is_stretch(graph, a, &axis) || !is_stretch(graph, b, &other) || axis != other) return NAC_OK;
+    const nac_value whole = graph->values[a];
+    nac_node pads[2] = {graph->nodes[whole.producer], graph->nodes[graph->values[b].producer]};
+    if (pads[0].u.pad.before[axis] > pads[1].u.pad.before[axis]) {
+        const nac_node first = pads[1];
+        pads[1] = pads[0];
+        pads[0] = first;
+    }
+    nac_shape shape = graph->values[pads[0].inputs[0]].shape;
+    if (pads[0].u.pad.before[axis] + shape.dims[axis] != pads[1].u.pad.before[axis]) return NAC_OK;
+    shape.dims[axis] += graph->values[pads[1].inputs[0]].shape.dims[axis];
+
+    /* What is joined already is not copied again. */
+    nac_node concat = nac_node_make(NAC_OP_CONCAT, pads[0].name);
+    concat.u.concat.axis = axis;
+    const int *parts[2];
+    int counts[2], total = 0, value;
+    for (int i = 0; i < 2; ++i) {
+        const int producer = graph->values[pads[i].inputs[0]].producer;
+        const bool is_join = producer != NAC_NONE && graph->nodes[producer].op == NAC_OP_CONCAT && graph->nodes[producer].u.concat.axis == axis;
+        parts[i] = is_join ? graph->nodes[producer].inputs : pads[i].inputs;
+        counts[i] = is_join ? graph->nodes[producer].input_count : 1;
+        total += counts[i];
+    }
+    int *all = nac_alloc_array((size_t)total, sizeof *all);
+    if (!all) return nac_out_of_memory(error, "the parts of a gradient");
+    for (int i = 0; i < 2; ++i) memcpy(all + (i ? counts[0] : 0), parts[i], (size_t)counts[i] * sizeof *all);
+    const nac_status status = nac_graph_emit(graph, concat, all, total, NULL, &shape, whole.layout, &value, error);
+    nac_free(all);
+    NAC_TRY(status);
+    *joined = value;
+    if (nac_shape_equal(&shape, &whole.shape)) return NAC_OK;
+    nac_node pad = nac_node_make(NAC_OP_PAD, pads[0].name);
+    pad.u = pads[0].u;
+    return nac_graph_emit(graph, pad, &value, 1, NULL, &whole.shape, whole.layout, joined, error);
+}
+
 /* gradients[v]: the sum so far of what v's readers send back, or NAC_NONE. */
 static nac_status accumulate(nac_graph *graph, int *gradients, int value, int dx, nac_error *error) {
     if (gradients[value] == NAC_NONE) {
         gradients[value] = dx;
+        return NAC_OK;
+    }
+    int joined;
+    NAC_TRY(join_stretches(graph, gradients[value], dx, &joined, error));
+    if (joined != NAC_NONE) {
+        gradients[value] = joined;
         return NAC_OK;
     }
     nac_node sum = nac_node_make(NAC_OP_BINARY, graph->values[value].name);

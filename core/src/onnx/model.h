@@ -56,9 +56,10 @@ typedef struct nac_onnx_attribute {
     float f;
     int64_t i;
     const char *text; /* STRING: NUL-terminated copy */
-    size_t length;    /* of text, or number of floats / ints */
+    size_t length;    /* of text, or number of floats / ints / texts */
     const float *floats;
     const int64_t *ints;
+    const char *const *texts; /* STRINGS: NUL-terminated copies */
     nac_onnx_tensor tensor;
 } nac_onnx_attribute;
 

@@ -86,6 +86,7 @@ typedef struct _onnx_AttributeProto {
     pb_callback_t g; /* GraphProto: a branch of If */
     pb_callback_t floats;
     pb_callback_t ints;
+    pb_callback_t strings;
     bool has_type;
     int32_t type; /* AttributeType */
 } onnx_AttributeProto;
@@ -122,7 +123,7 @@ extern "C" {
 #define onnx_TensorShapeProto_init_default       {{{NULL}, NULL}}
 #define onnx_TensorShapeProto_Dimension_init_default {false, 0}
 #define onnx_NodeProto_init_default              {{{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}}
-#define onnx_AttributeProto_init_default         {{{NULL}, NULL}, false, 0, false, 0, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, false, 0}
+#define onnx_AttributeProto_init_default         {{{NULL}, NULL}, false, 0, false, 0, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, false, 0}
 #define onnx_TensorProto_init_default            {{{NULL}, NULL}, false, 0, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, false, 0}
 #define onnx_ModelProto_init_zero                {{{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}}
 #define onnx_OperatorSetIdProto_init_zero        {{{NULL}, NULL}, false, 0}
@@ -134,7 +135,7 @@ extern "C" {
 #define onnx_TensorShapeProto_init_zero          {{{NULL}, NULL}}
 #define onnx_TensorShapeProto_Dimension_init_zero {false, 0}
 #define onnx_NodeProto_init_zero                 {{{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}}
-#define onnx_AttributeProto_init_zero            {{{NULL}, NULL}, false, 0, false, 0, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, false, 0}
+#define onnx_AttributeProto_init_zero            {{{NULL}, NULL}, false, 0, false, 0, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, false, 0}
 #define onnx_TensorProto_init_zero               {{{NULL}, NULL}, false, 0, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, false, 0}
 
 /* Field tags (for use in manual encoding/decoding) */
@@ -175,6 +176,7 @@ extern "C" {
 #define onnx_AttributeProto_g_tag                6
 #define onnx_AttributeProto_floats_tag           7
 #define onnx_AttributeProto_ints_tag             8
+#define onnx_AttributeProto_strings_tag          9
 #define onnx_AttributeProto_type_tag             20
 #define onnx_TensorProto_dims_tag                1
 #define onnx_TensorProto_data_type_tag           2
@@ -278,6 +280,7 @@ X(a, CALLBACK, OPTIONAL, BYTES,    t,                 5) \
 X(a, CALLBACK, OPTIONAL, BYTES,    g,                 6) \
 X(a, CALLBACK, REPEATED, FLOAT,    floats,            7) \
 X(a, CALLBACK, REPEATED, INT64,    ints,              8) \
+X(a, CALLBACK, REPEATED, BYTES,    strings,           9) \
 X(a, STATIC,   OPTIONAL, INT32,    type,             20)
 #define onnx_AttributeProto_CALLBACK pb_default_field_callback
 #define onnx_AttributeProto_DEFAULT NULL

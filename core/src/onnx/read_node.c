@@ -13,7 +13,8 @@ typedef struct attribute_draft {
     nac_onnx_attribute *attribute;
     float *floats;
     int64_t *ints;
-    int float_count, float_capacity, int_count, int_capacity;
+    const char **texts;
+    int float_count, float_capacity, int_count, int_capacity, text_count, text_capacity;
     bool has_text, has_tensor;
     const uint8_t *graph;
     size_t graph_size;
@@ -82,6 +83,22 @@ static bool read_ints(pb_istream_t *stream, const pb_field_t *field, void **arg)
     return true;
 }
 
+static bool read_texts(pb_istream_t *stream, const pb_field_t *field, void **arg) {
+    (void)field;
+    attribute_draft *draft = *arg;
+    nac_reader *reader = draft->reader;
+    const size_t length = stream->bytes_left;
+    const uint8_t *bytes = nac_reader_position(reader, stream);
+    if (!bytes) return false;
+    if (draft->text_count >= NAC_MAX_ATTRIBUTE_NUMBERS)
+        return nac_reader_fail(reader, NAC_LIMIT_EXCEEDED, "an attribute has more than %d texts", NAC_MAX_ATTRIBUTE_NUMBERS);
+    draft->texts = nac_arena_grow(reader->arena, draft->texts, draft->text_count, &draft->text_capacity, sizeof *draft->texts);
+    const char *text = draft->texts ? nac_arena_text(reader->arena, bytes, length) : NULL;
+    if (!text) return nac_reader_out_of_memory(reader);
+    draft->texts[draft->text_count++] = text;
+    return pb_read(stream, NULL, length);
+}
+
 /* Files of the first ONNX versions say no type: then it is the field that is there. */
 static int kind_by_content(const onnx_AttributeProto *message, const attribute_draft *draft) {
     return message->has_f       ? NAC_ATTRIBUTE_FLOAT
@@ -89,6 +106,7 @@ static int kind_by_content(const onnx_AttributeProto *message, const attribute_d
            : draft->has_text    ? NAC_ATTRIBUTE_STRING
            : draft->has_tensor  ? NAC_ATTRIBUTE_TENSOR
            : draft->float_count ? NAC_ATTRIBUTE_FLOATS
+           : draft->text_count  ? NAC_ATTRIBUTE_STRINGS
                                 : NAC_ATTRIBUTE_INTS;
 }
 
@@ -150,6 +168,7 @@ static bool read_attribute(pb_istream_t *stream, const pb_field_t *field, void *
     message.g = (pb_callback_t){.funcs.decode = read_attribute_graph, .arg = &draft};
     message.floats = (pb_callback_t){.funcs.decode = read_floats, .arg = &draft};
     message.ints = (pb_callback_t){.funcs.decode = read_ints, .arg = &draft};
+    message.strings = (pb_callback_t){.funcs.decode = read_texts, .arg = &draft};
     if (!pb_decode(stream, onnx_AttributeProto_fields, &message)) return false;
 
     const int kind = message.has_type && message.type != 0 ? message.type : kind_by_content(&message, &draft);
@@ -165,9 +184,11 @@ static bool read_attribute(pb_istream_t *stream, const pb_field_t *field, void *
     attribute->i = message.i;
     attribute->floats = draft.floats;
     attribute->ints = draft.ints;
+    attribute->texts = draft.texts;
     if (!draft.has_text) attribute->text = "";
     if (kind == NAC_ATTRIBUTE_FLOATS) attribute->length = (size_t)draft.float_count;
     else if (kind == NAC_ATTRIBUTE_INTS) attribute->length = (size_t)draft.int_count;
+    else if (kind == NAC_ATTRIBUTE_STRINGS) attribute->length = (size_t)draft.text_count;
     else if (kind != NAC_ATTRIBUTE_STRING || !draft.has_text) attribute->length = 0;
     return true;
 }

@@ -272,3 +272,11 @@ nac_status nac_attribute_string(nac_lowering *lowering, const char *name, const 
     *length = found ? found->length : 0;
     return NAC_OK;
 }
+
+nac_status nac_attribute_strings(nac_lowering *lowering, const char *name, const char *const **texts, int *count) {
+    const nac_onnx_attribute *found;
+    NAC_TRY(find_attribute(lowering, name, NAC_ATTRIBUTE_STRINGS, &found));
+    *texts = found ? found->texts : NULL;
+    *count = found ? (int)found->length : 0;
+    return NAC_OK;
+}

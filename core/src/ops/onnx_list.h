@@ -97,6 +97,10 @@
     X(DynamicQuantizeLinear) \
     X(MatMulInteger)        \
     X(QuantizeLinear)       \
+    /* recurrent.c: sequences, step by step */ \
+    X(GRU)                  \
+    X(LSTM)                 \
+    X(RNN)                  \
     /* reduce.c: sums and extrema over axes */ \
     X(LpNormalization)      \
     X(ReduceL1)             \

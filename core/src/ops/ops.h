@@ -127,6 +127,8 @@ nac_status nac_attribute_ints(nac_lowering *lowering, const char *name, int64_t 
 nac_status nac_lower_list(nac_lowering *lowering, const char *name, int i, int64_t *ints, int capacity, int *count);
 /* "" where the attribute is absent; not NUL-terminated beyond *length. */
 nac_status nac_attribute_string(nac_lowering *lowering, const char *name, const char **text, size_t *length);
+/* *count is 0 where the attribute is absent. */
+nac_status nac_attribute_strings(nac_lowering *lowering, const char *name, const char *const **texts, int *count);
 
 /* Negative axes counted from the end; then the physical axis of a value with that layout. */
 nac_status nac_lower_axis(nac_lowering *lowering, int64_t axis, int rank, int *result);
