@@ -54,6 +54,9 @@
 #ifndef NAC_MAX_GRAPH_NODES /* forward, backward and conversions together */
 #define NAC_MAX_GRAPH_NODES (1 << 17)
 #endif
+#ifndef NAC_MAX_ROUND_NODES /* of the bodies of loops, each as often as its loop goes round */
+#define NAC_MAX_ROUND_NODES (1 << 17)
+#endif
 #ifndef NAC_MAX_TENSOR_BYTES /* of one tensor; below 2^31 */
 #define NAC_MAX_TENSOR_BYTES 0x7fffffff
 #endif

@@ -81,8 +81,10 @@ const MODELS = [
   ['weights at 1e3', () => golden('onnx/external_offset.onnx'), "MALFORMED: tensor 'w' lies in another file at '1e3', which is no number"],
   ['weights beyond 2 GB', () => golden('onnx/external_far.onnx'),
     "LIMIT_EXCEEDED: tensor 'w' lies in 'w.bin' at byte 2147483216 and has 432; a model and its files may have 2147483647"],
-  ['a loop', () => golden('onnx/loop_needed.onnx'), "UNSUPPORTED: node 'again': operator Loop is not supported"],
-  ['branches in branches', () => golden('onnx/branches_deep.onnx'), 'LIMIT_EXCEEDED: branches lie in each other, more than 4 deep'],
+  ['a loop without its body', () => golden('onnx/loop_bodiless.onnx'), "MALFORMED: node 'again' (Loop) lacks its body"],
+  ['2^62 rounds', () => golden('onnx/loop_endless.onnx'),
+    "LIMIT_EXCEEDED: node 'again' (Loop): 4611686018427387904 rounds are more than 131072 nodes, which the rounds of a model's loops may have"],
+  ['branches in branches', () => golden('onnx/branches_deep.onnx'), 'LIMIT_EXCEEDED: branches and loops lie in each other, more than 4 deep'],
   // shapes
   ['an empty dimension', () => convOf(tensor('w', [0, 3, 3, 3], [])),
     "UNSUPPORTED: node 'node_c' (Conv): input 1, tensor 'w', has no elements"],

@@ -267,6 +267,53 @@ body = helper.make_graph([node("Identity", ["i"], ["o"])], "body", [value("i", [
 save("loop", model([CONV, *TAIL, node("Loop", ["", "", "logits"], ["z"], name="again", body=body)], initializers=WEIGHT))
 save("loop_needed", model([CONV, TAIL[0], node("Loop", ["", "", "pooled"], ["z"], name="again", body=body), node("Flatten", ["z"], ["logits"])], initializers=WEIGHT))
 
+# ---- Bodies --------------------------------------------------------------------------------------
+
+
+def rounds(inputs, outputs, *nodes, **arrays):
+    return helper.make_graph(list(nodes), "body", [value(name, None) for name in inputs.split()], [value(name, None) for name in outputs.split()], constants(**arrays))
+
+
+def looped(of, *before, captured="pooled", result="z", **arrays):
+    arrays = {"three": np.int64(3), **arrays}
+    again = node("Loop", ["three", "", captured], [result], name="again", body=of)
+    return model([CONV, TAIL[0], *before, again, node("Flatten", [result], ["logits"])], initializers=WEIGHT + constants(**arrays))
+
+
+GO, DOUBLED = node("Identity", ["go"], ["on"]), node("Add", ["h", "h"], ["next"], name="doubled")
+# What is the same in every round (scaled: a constant and the image), a state, a name that is used outside, too, and results that are stacked.
+save("loop_rounds", model([CONV, TAIL[0], node("Loop", ["three", "", "pooled"], ["h", "all"], name="again", body=rounds(
+    "i go h", "on next kept", GO, node("Mul", ["half", "two"], ["factor"], name="one"), node("Mul", ["pooled", "factor"], ["scaled"], name="scaled"), node("Add", ["h", "scaled"], ["next"]),
+    node("Sub", ["next", "h"], ["kept"]), half=np.float32(0.5), two=np.float32(2))),
+    node("ReduceMean", ["all"], ["mean"], axes=[0], keepdims=0), node("Add", ["h", "mean"], ["sum"]), node("Flatten", ["sum"], ["logits"])],
+    initializers=WEIGHT + constants(three=np.int64(3))))
+inner = node("Loop", ["three", "", "h"], ["z"], name="inner", body=rounds("i go h", "on next", GO, DOUBLED))
+branched = choice("c", "next", branch("s", inner, node("Identity", ["z"], ["s"])), branch("s", node("Neg", ["h"], ["s"])))
+save("loop_nested", looped(rounds("i go h", "on next", GO, branched), c=np.bool_(True)))
+save("scan", model([CONV, node("Transpose", ["features"], ["rows"], perm=[2, 0, 3, 1]), node("Scan", ["start", "rows"], ["state", "all"], name="rows", num_scan_inputs=1, scan_output_axes=[1], body=rounds(
+    "h row", "next kept", node("ReduceMean", ["row"], ["m"], axes=[1], keepdims=0), node("Add", ["h", "m"], ["next"]), node("Relu", ["next"], ["kept"]))),
+    node("ReduceSum", ["all", "ones"], ["sum"], keepdims=0), node("Add", ["sum", "state"], ["logits"])],
+    initializers=WEIGHT + constants(start=floats(1, 4), ones=np.int64([1]))))
+LSTM = constants(wi=floats(1, 8, 24), wh=floats(1, 8, 2), bias=floats(1, 16), rows=np.int64([8, 1, 24]), head=floats(2, 4))
+save("recurrent", model([node("Transpose", ["x"], ["turned"], perm=[2, 0, 1, 3]), node("Reshape", ["turned", "rows"], ["sequence"]),
+                         node("LSTM", ["sequence", "wi", "wh", "bias"], ["", "last", ""], name="lstm", hidden_size=2, activations=["Sigmoid", "Tanh", "Relu"]),
+                         node("Squeeze", ["last", "zero"], ["state"]), node("MatMul", ["state", "head"], ["logits"])], initializers=LSTM + constants(zero=np.int64([0]))))
+save("loop_bodiless", model([CONV, TAIL[0], node("Loop", ["", "", "pooled"], ["z"], name="again"), node("Flatten", ["z"], ["logits"])], initializers=WEIGHT))
+save("loop_of_text", model([CONV, TAIL[0], node("Loop", ["", "", "pooled"], ["z"], name="again", body="text"), node("Flatten", ["z"], ["logits"])], initializers=WEIGHT))
+save("loop_reads_nothing", looped(rounds("i go h", "on next", GO, node("Add", ["h", "nowhere"], ["next"], name="lost"))))
+save("loop_read_inside", looped(rounds("i go h", "on next", GO, DOUBLED), node("Neg", ["next"], ["late"])))
+save("loop_of_itself", looped(rounds("i go h", "on next", GO, node("Add", ["h", "z"], ["next"], name="ouroboros"))))
+save("loop_around_itself", looped(rounds("i go h", "on next", GO, node("Add", ["h", "after"], ["next"])), node("Neg", ["z"], ["after"])))
+save("loop_gives_twice", looped(rounds("i go go", "on next", GO, node("Neg", ["go"], ["next"]))))
+save("loop_makes_what_it_is_given", looped(rounds("i go h", "on h", GO, node("Neg", ["go"], ["h"], name="again"))))
+save("loop_nameless", looped(rounds("i go h", "on next", GO, DOUBLED)).SerializeToString().replace(b"next", b"\0\0\0\0"))
+deep = rounds("i go h", "on next", GO, DOUBLED)
+for _ in range(4):
+    deep = rounds("i go h", "on next", GO, node("Loop", ["three", "", "h"], ["next"], body=deep))
+save("loops_deep", looped(deep))
+save("loop_endless", looped(rounds("i go h", "on next", GO, DOUBLED), three=np.int64(2**62)))
+save("loop_strange", looped(rounds("i go h", "on next", GO, node("Foo", ["h"], ["next"], name="strange"))))
+
 # ---- From the image to the logits -----------------------------------------------------------------
 
 KEEP = {"initializers": WEIGHT}

@@ -415,6 +415,7 @@ import op_goldens_shape  # noqa: E402,F401  shapes and constants
 import op_goldens_transformer  # noqa: E402,F401  norms, attention, masks, quantised numbers
 import op_goldens_places  # noqa: E402,F401  constant places, comparisons, steps
 import op_goldens_recurrent  # noqa: E402,F401  sequences, step by step
+import op_goldens_loops  # noqa: E402,F401  rounds
 
 # ---------------------------------------------------------------------------------------------------
 

@@ -73,7 +73,13 @@ static const struct {
     {"unknown_operators", 1, 0, 0, NAC_UNSUPPORTED, "node 'strange': operator Foo is not supported; nor are Bar"},
     {"unknown_elsewhere", 1, 0, 0, NAC_OK, NULL},
     {"loop", 1, 0, 0, NAC_OK, NULL},
-    {"loop_needed", 1, 0, 0, NAC_UNSUPPORTED, "node 'again': operator Loop is not supported"},
+    {"loop_needed", 1, 0, 0, NAC_MALFORMED, "node 'again' (Loop): a body of 1 inputs and 1 results does not fit 3 inputs and 1 outputs"},
+    {"loop_endless", 1, 0, 0, NAC_LIMIT_EXCEEDED, "node 'again' (Loop): 4611686018427387904 rounds are more than 131072 nodes"},
+    {"loop_strange", 1, 0, 0, NAC_UNSUPPORTED, "node 'strange': operator Foo is not supported"},
+    {"loop_rounds", 2, 0, 0, NAC_OK, NULL},
+    {"loop_nested", 2, 0, 0, NAC_OK, NULL},
+    {"scan", 1, 0, 0, NAC_OK, NULL},
+    {"recurrent", 1, 0, 0, NAC_OK, NULL},
     {"branches", 2, 0, 0, NAC_OK, NULL},
     {"branch_by_initializer", 1, 0, 0, NAC_OK, NULL},
     {"branches_reuse", 1, 0, 0, NAC_OK, NULL},
@@ -190,6 +196,25 @@ static void test_names_of_branches(void) {
     ENSURE(found == 3 && value_of("a") && value_of("b") && strcmp(value_of("b")->name, "b") == 0);
 }
 
+/* Rounds: constants once, what is the same in all of them once, no names for what there are several of, and one for the result. */
+static void test_rounds(void) {
+    int scaled = 0, factors = 0;
+    ENSURE_OK(lower("loop_rounds", 2, 0, 0), &error);
+    for (int n = 0; n < graph.node_count; ++n) scaled += strcmp(graph.nodes[n].name, "scaled") == 0;
+    for (int v = 0; v < graph.value_count; ++v) {
+        const nac_value *value = &graph.values[v];
+        factors += value->constant && value->shape.rank == 0 && value->type == NAC_F32 && value->data && *(const float *)value->data == 1;
+        ENSURE(!value->name || (strcmp(value->name, "next") != 0 && strcmp(value->name, "scaled") != 0 && strcmp(value->name, "kept") != 0));
+    }
+    ENSURE(scaled == 1 && factors == 1);
+    ENSURE(value_of("all") && strcmp(value_of("all")->name, "all") == 0 && has_shape(value_of("mean"), 4, 2, 4, 1, 1));
+    /* nine doublings, of three loops of three rounds */
+    ENSURE_OK(lower("loop_nested", 2, 0, 0), &error);
+    int doubled = 0;
+    for (int n = 0; n < graph.node_count; ++n) doubled += strcmp(graph.nodes[n].name, "doubled") == 0;
+    ENSURE(doubled == 9);
+}
+
 int main(void) {
     RUN(test_cases);
     RUN(test_memory_order);
@@ -199,6 +224,7 @@ int main(void) {
     RUN(test_shape_arithmetic);
     RUN(test_branches);
     RUN(test_names_of_branches);
+    RUN(test_rounds);
     close_file();
     return TEST_RESULT();
 }

@@ -7,7 +7,7 @@ import { MODEL_FILES } from './limits.js';
 
 /** @typedef {{ [field: number]: Message }} Message which of its fields are messages, and what these hold */
 
-// Numbers of onnx.proto. A graph lies in a graph where a node is an If.
+// Numbers of onnx.proto. A graph lies in a graph where a node is an If or a Loop.
 /** @type {Message} */ const ENTRY = {};
 /** @type {Message} */ const TENSOR = { 13: ENTRY };
 /** @type {Message} */ const GRAPH = { 5: TENSOR };

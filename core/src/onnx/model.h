@@ -63,24 +63,27 @@ typedef struct nac_onnx_attribute {
     nac_onnx_tensor tensor;
 } nac_onnx_attribute;
 
-/* A branch of an If, whose nodes stand in the model's list with all others. */
-typedef struct nac_onnx_branch {
-    const int *condition; /* tensor id */
+/* A graph inside of a node, whose nodes stand in the model's list with all others: a branch of an If, or the body of a Loop or Scan. */
+typedef struct nac_onnx_scope {
+    const int *condition; /* of a branch: tensor id; NULL: it is a body */
     bool wanted;          /* what the condition must be for the branch's nodes to run */
-    const struct nac_onnx_branch *outer; /* the branch that the If itself stands in, or NULL */
+    const int *inputs;    /* of a body: the tensors that each of its rounds is given */
+    int input_count, result_count;
+    const struct nac_onnx_scope *outer; /* the one that the node itself stands in, or NULL */
     int number;           /* from 1, in the file's order */
-} nac_onnx_branch;
+} nac_onnx_scope;
 
 typedef struct nac_onnx_node {
     const char *op_type, *name; /* name: the node's, or its first output's where it has none */
     const int *inputs;          /* tensor ids; NAC_ONNX_ABSENT for the empty name. An If's: the condition, then what its outputs are by
-                                 * then_branch, then what they are by else_branch */
+                                 * then_branch, then what they are by else_branch. A Loop's or Scan's: its own, then the body's results */
     int input_count;
     const int *outputs;
     int output_count;
     const nac_onnx_attribute *attributes;
     int attribute_count;
-    const nac_onnx_branch *branch; /* NULL: it runs whatever happens */
+    const nac_onnx_scope *scope; /* that it stands in. NULL: it runs once, whatever happens */
+    const nac_onnx_scope *body;  /* a Loop's or Scan's, or NULL */
 } nac_onnx_node;
 
 enum { NAC_ONNX_ABSENT = -1 };
@@ -97,10 +100,12 @@ struct nac_model {
     int opset;                   /* of the default domain */
     int tensor_count;
     const char **tensor_names;   /* [tensor_count]: every name that any node, input or initializer uses, in alphabetical order; once, but for
-                                  * names that several branches give to tensors of their own */
+                                  * names that several scopes give to tensors of their own */
+    bool *repeated;              /* [tensor_count]: made anew in every round of a loop */
     const nac_onnx_tensor **initializers; /* [tensor_count]: NULL where the tensor is not an initializer */
     nac_onnx_node *nodes;        /* in a runnable order (the reader sorts, and refuses cycles) */
     int node_count;
+    int scope_count;
     nac_onnx_io *inputs;         /* without initializers */
     int input_count;
     nac_onnx_io *outputs;
@@ -117,7 +122,7 @@ nac_status nac_model_check_files(const nac_model *model, nac_error *error);
 /* Tensor id by name, or NAC_ONNX_ABSENT; one of several with this name. */
 int nac_model_find_tensor(const nac_model *model, const char *name);
 
-/* Whether a tensor's name says which one it is. */
+/* Whether a tensor's name says which one it is: no other has it, and it is not made anew in every round of a loop. */
 bool nac_model_name_is_unique(const nac_model *model, int tensor);
 
 #endif

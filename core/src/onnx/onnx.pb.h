@@ -83,7 +83,7 @@ typedef struct _onnx_AttributeProto {
     int64_t i;
     pb_callback_t s;
     pb_callback_t t; /* TensorProto */
-    pb_callback_t g; /* GraphProto: a branch of If */
+    pb_callback_t g; /* GraphProto: a branch of If, a body of Loop */
     pb_callback_t floats;
     pb_callback_t ints;
     pb_callback_t strings;

@@ -54,7 +54,7 @@ bool nac_reader_mention(nac_reader *reader, const char *name, bool makes, int *m
     reader->names = nac_arena_grow(reader->arena, reader->names, reader->name_count, &reader->name_capacity, sizeof *reader->names);
     if (!reader->names) return nac_reader_out_of_memory(reader);
     *mention = reader->name_count;
-    reader->names[reader->name_count++] = (nac_mention){name, reader->branch, makes};
+    reader->names[reader->name_count++] = (nac_mention){name, reader->scope, makes};
     return true;
 }
 
@@ -135,33 +135,35 @@ static bool refuse_sparse(pb_istream_t *stream, const pb_field_t *field, void **
     return nac_reader_fail(*arg, NAC_UNSUPPORTED, "the model has a sparse initializer; only dense tensors are supported");
 }
 
-static bool read_branch_output(pb_istream_t *stream, const pb_field_t *field, void **arg) {
+/* An input or output of a graph inside of a node. */
+static bool read_inner_io(pb_istream_t *stream, const pb_field_t *field, void **arg) {
     (void)field;
-    nac_mentions *outputs = *arg;
-    nac_text_field name = {.reader = outputs->reader, .what = "an output's name"};
+    nac_mentions *list = *arg;
+    nac_text_field name = {.reader = list->reader, .what = "an output's name"};
     onnx_ValueInfoProto message = onnx_ValueInfoProto_init_zero;
     message.name = nac_text_callback(&name);
     int mention;
     if (!pb_decode(stream, onnx_ValueInfoProto_fields, &message)) return false;
-    if (!name.text || !name.text[0]) return nac_reader_fail(outputs->reader, NAC_MALFORMED, "an output of a branch has no name");
-    return nac_reader_mention(outputs->reader, name.text, false, &mention) && nac_mentions_add(outputs, mention);
+    if (!name.text || !name.text[0]) return nac_reader_fail(list->reader, NAC_MALFORMED, "an input or output of a graph in a node has no name");
+    return nac_reader_mention(list->reader, name.text, list->makes, &mention) && nac_mentions_add(list, mention);
 }
 
-bool nac_read_branch(nac_reader *reader, const uint8_t *bytes, size_t size, const nac_onnx_branch *branch, nac_mentions *outputs) {
+bool nac_read_subgraph(nac_reader *reader, const uint8_t *bytes, size_t size, const nac_onnx_scope *scope, nac_mentions *inputs, nac_mentions *outputs) {
     enum { DEEPEST = 4 };
     int depth = 0;
-    for (const nac_onnx_branch *outer = branch; outer; outer = outer->outer)
-        if (++depth > DEEPEST) return nac_reader_fail(reader, NAC_LIMIT_EXCEEDED, "branches lie in each other, more than %d deep", (int)DEEPEST);
+    for (const nac_onnx_scope *outer = scope; outer; outer = outer->outer)
+        if (++depth > DEEPEST) return nac_reader_fail(reader, NAC_LIMIT_EXCEEDED, "branches and loops lie in each other, more than %d deep", (int)DEEPEST);
     onnx_GraphProto message = onnx_GraphProto_init_zero;
     message.node = (pb_callback_t){.funcs.decode = nac_read_node, .arg = reader};
     message.initializer = (pb_callback_t){.funcs.decode = read_initializer, .arg = reader};
-    message.output = (pb_callback_t){.funcs.decode = read_branch_output, .arg = outputs};
+    message.output = (pb_callback_t){.funcs.decode = read_inner_io, .arg = outputs};
+    if (inputs) message.input = (pb_callback_t){.funcs.decode = read_inner_io, .arg = inputs};
     message.sparse_initializer = (pb_callback_t){.funcs.decode = refuse_sparse, .arg = reader};
     pb_istream_t stream = pb_istream_from_buffer(bytes, size);
-    const nac_onnx_branch *around = reader->branch;
-    reader->branch = branch;
+    const nac_onnx_scope *around = reader->scope;
+    reader->scope = scope;
     const bool read = pb_decode(&stream, onnx_GraphProto_fields, &message);
-    reader->branch = around;
+    reader->scope = around;
     return read;
 }
 

@@ -43,7 +43,7 @@ static bool read_attribute_tensor(pb_istream_t *stream, const pb_field_t *field,
     return bytes && nac_read_tensor(draft->reader, bytes, size, &draft->attribute->tensor) && pb_read(stream, NULL, size);
 }
 
-/* Only where it lies: whether it is a branch is not known before the operator is. */
+/* Only where it lies: what it is for is not known before the operator is. */
 static bool read_attribute_graph(pb_istream_t *stream, const pb_field_t *field, void **arg) {
     (void)field;
     attribute_draft *draft = *arg;
@@ -112,18 +112,18 @@ static int kind_by_content(const onnx_AttributeProto *message, const attribute_d
 
 /* ---- Nodes ------------------------------------------------------------------------------------- */
 
-/* A branch's message in the file; NULL: not there. */
-typedef struct branch_bytes {
+/* A graph's message in the file; NULL: not there. */
+typedef struct graph_bytes {
     const uint8_t *bytes;
     size_t size;
-} branch_bytes;
+} graph_bytes;
 
 typedef struct node_draft {
     nac_reader *reader;
     nac_mentions inputs, outputs;
     nac_onnx_attribute *attributes;
     int attribute_count, attribute_capacity;
-    branch_bytes then_branch, else_branch;
+    graph_bytes then_branch, else_branch, body;
     bool sparse; /* an attribute holds a sparse tensor */
 } node_draft;
 
@@ -177,8 +177,9 @@ static bool read_attribute(pb_istream_t *stream, const pb_field_t *field, void *
     if (kind == NAC_ATTRIBUTE_TENSOR && !draft.has_tensor)
         return nac_reader_fail(reader, NAC_MALFORMED, "attribute '%s' says it is a tensor but holds none", name.text ? name.text : "");
     attribute->name = name.text ? name.text : "";
-    if (strcmp(attribute->name, "then_branch") == 0) node->then_branch = (branch_bytes){draft.graph, draft.graph_size};
-    if (strcmp(attribute->name, "else_branch") == 0) node->else_branch = (branch_bytes){draft.graph, draft.graph_size};
+    if (strcmp(attribute->name, "then_branch") == 0) node->then_branch = (graph_bytes){draft.graph, draft.graph_size};
+    if (strcmp(attribute->name, "else_branch") == 0) node->else_branch = (graph_bytes){draft.graph, draft.graph_size};
+    if (strcmp(attribute->name, "body") == 0) node->body = (graph_bytes){draft.graph, draft.graph_size};
     attribute->kind = (nac_onnx_attribute_kind)kind;
     attribute->f = message.f;
     attribute->i = message.i;
@@ -194,13 +195,13 @@ static bool read_attribute(pb_istream_t *stream, const pb_field_t *field, void *
 }
 
 /* Puts a branch's nodes into the model's list, and what it makes of the outputs behind the inputs. */
-static bool read_branch(node_draft *draft, const char *name, branch_bytes bytes, nac_onnx_branch *branch, bool wanted) {
+static bool read_branch(node_draft *draft, const char *name, graph_bytes bytes, nac_onnx_scope *branch, bool wanted) {
     nac_reader *reader = draft->reader;
     nac_mentions outputs = {.reader = reader};
-    *branch = (nac_onnx_branch){.wanted = wanted, .outer = reader->branch, .number = ++reader->branch_count};
+    *branch = (nac_onnx_scope){.wanted = wanted, .outer = reader->scope, .number = ++reader->model->scope_count};
     if (!bytes.bytes || draft->inputs.count == 0 || draft->inputs.list[0] == NAC_ONNX_ABSENT)
         return nac_reader_fail(reader, NAC_MALFORMED, "node '%s' (If) lacks its condition or a branch", name);
-    if (!nac_read_branch(reader, bytes.bytes, bytes.size, branch, &outputs)) return false;
+    if (!nac_read_subgraph(reader, bytes.bytes, bytes.size, branch, NULL, &outputs)) return false;
     if (outputs.count != draft->outputs.count)
         return nac_reader_fail(reader, NAC_MALFORMED, "node '%s' (If) has %d outputs, but %d by a branch", name, draft->outputs.count, outputs.count);
     for (int i = 0; i < outputs.count; ++i)
@@ -209,7 +210,7 @@ static bool read_branch(node_draft *draft, const char *name, branch_bytes bytes,
 }
 
 static bool read_branches(node_draft *draft, const char *name) {
-    nac_onnx_branch *branches = nac_arena_take(draft->reader->arena, 2 * sizeof *branches);
+    nac_onnx_scope *branches = nac_arena_take(draft->reader->arena, 2 * sizeof *branches);
     if (!branches) return nac_reader_out_of_memory(draft->reader);
     if (draft->inputs.count > 1) return nac_reader_fail(draft->reader, NAC_MALFORMED, "node '%s' (If) has %d inputs", name, draft->inputs.count);
     if (!read_branch(draft, name, draft->then_branch, &branches[0], true)) return false;
@@ -218,7 +219,25 @@ static bool read_branches(node_draft *draft, const char *name) {
     return true;
 }
 
-/* Adds the node that was read last; a branch's nodes have been added before. */
+/* Puts the nodes of a Loop's or Scan's body into the model's list, and its results behind the inputs. What they must be its translator says. */
+static bool read_body(node_draft *draft, const char *name, const char *op_type, const nac_onnx_scope **body) {
+    nac_reader *reader = draft->reader;
+    nac_mentions inputs = {.reader = reader, .makes = true}, outputs = {.reader = reader};
+    nac_onnx_scope *scope = nac_arena_take(reader->arena, sizeof *scope);
+    if (!scope) return nac_reader_out_of_memory(reader);
+    *scope = (nac_onnx_scope){.outer = reader->scope, .number = ++reader->model->scope_count};
+    if (!draft->body.bytes) return nac_reader_fail(reader, NAC_MALFORMED, "node '%s' (%s) lacks its body", name, op_type);
+    if (!nac_read_subgraph(reader, draft->body.bytes, draft->body.size, scope, &inputs, &outputs)) return false;
+    for (int i = 0; i < outputs.count; ++i)
+        if (!nac_mentions_add(&draft->inputs, outputs.list[i])) return false;
+    scope->inputs = inputs.list;
+    scope->input_count = inputs.count;
+    scope->result_count = outputs.count;
+    *body = scope;
+    return true;
+}
+
+/* Adds the node that was read last; the nodes of graphs inside of it have been added before. */
 static bool add_node(nac_reader *reader, nac_onnx_node node) {
     nac_model *model = reader->model;
     if (model->node_count >= NAC_MAX_NODES)
@@ -255,7 +274,10 @@ bool nac_read_node(pb_istream_t *stream, const pb_field_t *field, void **arg) {
     if (domain.text && domain.text[0] && strcmp(domain.text, "ai.onnx") != 0)
         return nac_reader_fail(reader, NAC_UNSUPPORTED, "node '%s': operator %s of domain '%s' is not supported", node_name, op_type.text,
                                domain.text);
+    const nac_onnx_scope *body = NULL;
+    const bool loops = strcmp(op_type.text, "Loop") == 0 || strcmp(op_type.text, "Scan") == 0;
     if (strcmp(op_type.text, "If") == 0 && !read_branches(&draft, node_name)) return false;
+    if (loops && !read_body(&draft, node_name, op_type.text, &body)) return false;
     return add_node(reader, (nac_onnx_node){
         .op_type = op_type.text,
         .name = node_name,
@@ -265,6 +287,7 @@ bool nac_read_node(pb_istream_t *stream, const pb_field_t *field, void **arg) {
         .output_count = outputs->count,
         .attributes = draft.attributes,
         .attribute_count = draft.attribute_count,
-        .branch = reader->branch,
+        .scope = reader->scope,
+        .body = body,
     });
 }

@@ -30,7 +30,7 @@ enum {
 /* A name where it stands in the file. */
 typedef struct nac_mention {
     const char *name;
-    const nac_onnx_branch *scope; /* the branch that it stands in, or NULL */
+    const nac_onnx_scope *scope; /* that it stands in, or NULL */
     bool makes;                   /* a node, an initializer or an input makes the tensor here; otherwise it is read */
 } nac_mention;
 
@@ -51,8 +51,7 @@ typedef struct nac_reader {
     nac_onnx_external **externals; /* tensors that lie in other files, initializers or not */
     int external_count, external_capacity;
     bool has_graph, has_opset;
-    const nac_onnx_branch *branch; /* that is being read, or NULL */
-    int branch_count;
+    const nac_onnx_scope *scope; /* that is being read, or NULL */
     const char *graph_name, *producer, *producer_version;
     const char *labels; /* the file's bytes, not NUL-terminated */
     size_t labels_size;
@@ -79,7 +78,7 @@ typedef struct nac_text_field {
 bool nac_read_text(pb_istream_t *stream, const pb_field_t *field, void **arg);
 pb_callback_t nac_text_callback(nac_text_field *field);
 
-/* Notes a mention of a tensor in the branch that is being read. */
+/* Notes a mention of a tensor in the scope that is being read. */
 bool nac_reader_mention(nac_reader *reader, const char *name, bool makes, int *mention);
 
 /* A list of mentions that grows in the arena. */
@@ -90,8 +89,9 @@ typedef struct nac_mentions {
     bool makes; /* outputs of a node */
 } nac_mentions;
 
-/* Reads the GraphProto in [bytes, bytes + size) as a branch: nodes and initializers go to the model's, outputs to `outputs`. */
-bool nac_read_branch(nac_reader *reader, const uint8_t *bytes, size_t size, const nac_onnx_branch *branch, nac_mentions *outputs);
+/* Reads the GraphProto in [bytes, bytes + size) as this scope: nodes and initializers go to the model's, outputs to `outputs`, and inputs, which
+ * only a body has, to `inputs`, where that is not NULL. */
+bool nac_read_subgraph(nac_reader *reader, const uint8_t *bytes, size_t size, const nac_onnx_scope *scope, nac_mentions *inputs, nac_mentions *outputs);
 
 /* Appends a mention, of a list with a ceiling. */
 bool nac_mentions_add(nac_mentions *mentions, int mention);
@@ -119,8 +119,8 @@ nac_status nac_sort_files(nac_reader *reader);
 /* read_model.c: the whole file. */
 nac_status nac_read_model(nac_reader *reader);
 
-/* Replaces mentions by ids, in alphabetical order of names, and checks producers and readers. What is made in a branch is another tensor than what
- * has its name elsewhere, and is seen in that branch alone. Then sorts the nodes. */
+/* Replaces mentions by ids, in alphabetical order of names, and checks producers and readers. What is made in a scope is another tensor than what
+ * has its name elsewhere, and is seen in that scope alone. Then sorts the nodes. */
 nac_status nac_sort_names(nac_reader *reader);
 nac_status nac_sort_nodes(nac_reader *reader);
 

@@ -10,11 +10,11 @@
 
 typedef struct mention {
     const char *name;
-    int scope; /* the number of the branch that makes the tensor here, 0 outside of all; INT_MAX where it is read */
+    int scope; /* the number of the scope that makes the tensor here, 0 outside of all; INT_MAX where it is read */
     int index;
 } mention;
 
-/* By name; of one name first where it is made, branch by branch. */
+/* By name; of one name first where it is made, scope by scope. */
 static int compare_mentions(const void *a, const void *b) {
     const mention *x = a, *y = b;
     const int order = strcmp(x->name, y->name);
@@ -35,7 +35,7 @@ int nac_model_find_tensor(const nac_model *model, const char *name) {
 
 bool nac_model_name_is_unique(const nac_model *model, int tensor) {
     const char *const *names = model->tensor_names;
-    return (tensor == 0 || strcmp(names[tensor - 1], names[tensor]) != 0) &&
+    return !model->repeated[tensor] && (tensor == 0 || strcmp(names[tensor - 1], names[tensor]) != 0) &&
            (tensor + 1 == model->tensor_count || strcmp(names[tensor + 1], names[tensor]) != 0);
 }
 
@@ -56,6 +56,11 @@ static int made_by(const int *scopes, int first, int end, int scope) {
     return -1;
 }
 
+static bool is_repeated(const nac_onnx_scope *scope) {
+    while (scope && scope->condition) scope = scope->outer;
+    return scope != NULL;
+}
+
 /* Gives ids to `count` mentions of one name, in the order of compare_mentions: one for each scope that makes it. Who reads it sees the innermost
  * that he stands in; what nobody makes for him gets an id, too, and is complained of later. `scopes` is [ids]. */
 static void number_name(nac_reader *reader, const mention *mentions, int count, int *ids, int *scopes) {
@@ -65,13 +70,14 @@ static void number_name(nac_reader *reader, const mention *mentions, int count, 
     for (; made < count && mentions[made].scope != INT_MAX; ++made) {
         if (made == 0 || mentions[made].scope != mentions[made - 1].scope) {
             scopes[model->tensor_count] = mentions[made].scope;
+            model->repeated[model->tensor_count] = is_repeated(reader->names[mentions[made].index].scope);
             model->tensor_names[model->tensor_count++] = mentions[made].name;
         }
         ids[mentions[made].index] = model->tensor_count - 1;
     }
     const int end = model->tensor_count;
     for (int i = made; i < count; ++i) {
-        const nac_onnx_branch *scope = reader->names[mentions[i].index].scope;
+        const nac_onnx_scope *scope = reader->names[mentions[i].index].scope;
         int id = made_by(scopes, first, end, scope ? scope->number : 0);
         for (; id < 0 && scope; scope = scope->outer) id = made_by(scopes, first, end, scope->outer ? scope->outer->number : 0);
         if (id < 0 && orphan < 0) {
@@ -89,8 +95,9 @@ nac_status nac_sort_names(nac_reader *reader) {
     int *ids = nac_alloc_array((size_t)count, sizeof *ids), *scopes = nac_alloc_array((size_t)count, sizeof *scopes);
     model->tensor_names = nac_arena_take(reader->arena, (size_t)count * sizeof *model->tensor_names);
     model->initializers = nac_arena_take(reader->arena, (size_t)count * sizeof *model->initializers);
+    model->repeated = nac_arena_take(reader->arena, (size_t)count * sizeof *model->repeated);
     nac_status status = NAC_OK;
-    if (!mentions || !ids || !scopes || !model->tensor_names || !model->initializers) {
+    if (!mentions || !ids || !scopes || !model->tensor_names || !model->initializers || !model->repeated) {
         status = nac_out_of_memory(reader->error, "the model's names");
     } else {
         for (int i = 0; i < count; ++i) {
@@ -105,6 +112,7 @@ nac_status nac_sort_names(nac_reader *reader) {
         for (int n = 0; n < model->node_count; ++n) {
             replace(model->nodes[n].inputs, model->nodes[n].input_count, ids);
             replace(model->nodes[n].outputs, model->nodes[n].output_count, ids);
+            if (model->nodes[n].body) replace(model->nodes[n].body->inputs, model->nodes[n].body->input_count, ids);
         }
         for (int i = 0; i < model->input_count; ++i) model->inputs[i].tensor = ids[model->inputs[i].tensor];
         for (int i = 0; i < model->output_count; ++i) model->outputs[i].tensor = ids[model->outputs[i].tensor];
@@ -141,6 +149,13 @@ static nac_status find_producers(nac_reader *reader, int *producers) {
     }
     model->input_count = kept;
     for (int n = 0; n < model->node_count; ++n)
+        for (int i = 0; model->nodes[n].body && i < model->nodes[n].body->input_count; ++i) {
+            const int id = model->nodes[n].body->inputs[i];
+            if (producers[id] != NOBODY)
+                return nac_fail(reader->error, NAC_MALFORMED, "tensor '%s' is given to node '%s' twice", model->tensor_names[id], model->nodes[n].name);
+            producers[id] = THE_FILE;
+        }
+    for (int n = 0; n < model->node_count; ++n)
         for (int i = 0; i < model->nodes[n].output_count; ++i) {
             const int id = model->nodes[n].outputs[i];
             if (id == NAC_ONNX_ABSENT) continue;
@@ -159,16 +174,17 @@ typedef struct step {
 
 enum { UNSEEN, OPEN, DONE };
 
-/* The tensors that a node waits for: its inputs, then the conditions of the branches that it stands in. False behind the last one. */
+/* The tensors that a node waits for: its inputs, then the conditions of the branches that it stands in. NAC_ONNX_ABSENT of a body, which has none.
+ * False behind the last one. */
 static bool awaited(const nac_onnx_node *node, int i, int *id) {
     if (i < node->input_count) {
         *id = node->inputs[i];
         return true;
     }
-    const nac_onnx_branch *branch = node->branch;
-    for (i -= node->input_count; branch && i > 0; --i) branch = branch->outer;
-    if (branch) *id = *branch->condition;
-    return branch != NULL;
+    const nac_onnx_scope *scope = node->scope;
+    for (i -= node->input_count; scope && i > 0; --i) scope = scope->outer;
+    if (scope) *id = scope->condition ? *scope->condition : NAC_ONNX_ABSENT;
+    return scope != NULL;
 }
 
 /* Everything that `start` depends on, then `start` itself, to order[*count..]. A file in order stays as it is. */

@@ -94,6 +94,12 @@ nac_status nac_lower_add_vector(nac_lowering *lowering, int count, int *value, f
 /* x[start : start + size] along a physical axis: x itself where that is all of it. slice_ops.c. */
 nac_status nac_lower_stretch(nac_lowering *lowering, int x, int axis, int start, int size, int *result);
 
+/* Row-major values of one shape, behind each other along a new axis: loop.c. */
+nac_status nac_lower_stack(nac_lowering *lowering, const int *values, int count, int axis, int *result);
+
+/* Values of one memory order along a physical axis: slice_ops.c. */
+nac_status nac_lower_join(nac_lowering *lowering, const int *values, int count, int axis, int *result);
+
 /* x at these positions of a physical axis, in this order: gather.c. */
 nac_status nac_lower_gather(nac_lowering *lowering, int x, int axis, const int *positions, int count, int *result);
 

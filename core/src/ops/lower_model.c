@@ -6,12 +6,19 @@
 
 /* ---- What is needed ---------------------------------------------------------------------------- */
 
-/* State of the walk besides the translators' own. */
+/* State of the walk besides the translators' own. Nodes stand in one list; those of a body are lowered, round by round, by the node that the body
+ * belongs to. */
 typedef struct walk {
-    nac_lowering lowering;
+    nac_lowering lowering; /* first, so that a translator's is the walk's */
     int *producers;     /* [tensors]: node, or NAC_NONE */
     bool *needed;       /* [tensors] */
-    int *last_readers;  /* [tensors]: of the needed nodes, or NAC_NONE */
+    int *last_readers;  /* [tensors]: the last of the needed nodes that read it, or NAC_NONE */
+    int *last_uses;     /* [tensors]: the node behind which nobody reads it: the last reader, or the outermost loop around a reader */
+    int *first_nodes;   /* [scopes + 1]: of a body, or of the model itself, number 0; NAC_NONE: there is none */
+    int *next_nodes;    /* [nodes]: in the same body */
+    int *lowered_at;    /* [nodes]: by `clock`, 0: not yet. In bodies only */
+    int *bound_at;      /* [tensors]: by `clock`, 0: not in a body */
+    int clock, depth;   /* bodies that are being lowered */
     uint64_t collected; /* constant_bytes at the last collection */
     int logits;         /* tensor id */
     const nac_onnx_node *end; /* what reads the logits and is left out, a softmax or a choice of classes, or NULL */
@@ -44,23 +51,43 @@ static void find_logits(walk *w) {
     }
 }
 
+/* The number of the body that a scope lies in or is, 0: none. */
+static int body_number(const nac_onnx_scope *scope) {
+    while (scope && scope->condition) scope = scope->outer;
+    return scope ? scope->number : 0;
+}
+
+/* Of the outermost body. */
+static int outermost_body(const nac_onnx_scope *scope) {
+    int number = 0;
+    for (; scope; scope = scope->outer)
+        if (!scope->condition) number = scope->number;
+    return number;
+}
+
 /* Called from the last node to the first. */
-static void mark_read(walk *w, int tensor, int node) {
+static void mark_read(walk *w, int tensor, int node, int use) {
     if (tensor == NAC_ONNX_ABSENT) return;
     w->needed[tensor] = true;
     if (w->last_readers[tensor] == NAC_NONE) w->last_readers[tensor] = node;
+    if (w->last_uses[tensor] < use) w->last_uses[tensor] = use;
 }
 
-/* Marks what the logits depend on. Nodes are in a runnable order, so one walk back sees everything. */
-static void mark_needed(walk *w) {
+/* Marks what the logits depend on. Nodes are in a runnable order, those of a body in front of the node that it belongs to, so one walk back sees
+ * everything. `loops` is [scopes + 1]: that node, for a body whose node was met. */
+static void mark_needed(walk *w, int *loops) {
     const nac_model *model = w->lowering.model;
     w->needed[w->logits] = true;
     for (int n = model->node_count - 1; n >= 0; --n) {
         const nac_onnx_node *node = &model->nodes[n];
+        const int body = body_number(node->scope), outermost = outermost_body(node->scope);
+        w->next_nodes[n] = w->first_nodes[body];
+        w->first_nodes[body] = n;
+        if (node->body) loops[node->body->number] = n;
         bool needed = false;
         for (int i = 0; i < node->output_count; ++i) needed = needed || (node->outputs[i] != NAC_ONNX_ABSENT && w->needed[node->outputs[i]]);
         if (!needed) continue;
-        for (int i = 0; i < node->input_count; ++i) mark_read(w, node->inputs[i], n);
+        for (int i = 0; i < node->input_count; ++i) mark_read(w, node->inputs[i], n, outermost ? loops[outermost] : n);
     }
 }
 
@@ -192,7 +219,7 @@ static nac_status collect(walk *w, int node) {
         for (int i = 0; i < graph->nodes[n].input_count; ++i)
             if (graph->nodes[n].inputs[i] != NAC_NONE) read[graph->nodes[n].inputs[i]] = true;
     for (int t = 0; t < model->tensor_count; ++t)
-        if (w->lowering.bindings[t] >= 0 && w->last_readers[t] > node) read[w->lowering.bindings[t]] = true;
+        if (w->lowering.bindings[t] >= 0 && w->last_uses[t] > node) read[w->lowering.bindings[t]] = true;
     for (int v = 0; v < graph->value_count; ++v) {
         if (read[v] || !graph->values[v].constant) continue;
         nac_free(graph->values[v].data);
@@ -202,19 +229,19 @@ static nac_status collect(walk *w, int node) {
     return NAC_OK;
 }
 
-/* A collection looks at the whole graph, so it has to be worth it. */
+/* A collection looks at the whole graph, so it has to be worth it; and a loop's translator holds values that nothing else does. */
 static nac_status collect_sometimes(walk *w, int node) {
     const uint64_t ENOUGH = 1 << 20;
     const uint64_t bytes = w->lowering.graph->constant_bytes;
-    if (bytes - w->collected < ENOUGH) return NAC_OK;
+    if (bytes - w->collected < ENOUGH || w->depth > 0) return NAC_OK;
     w->collected = bytes;
     return collect(w, node);
 }
 
-/* Whether the branches that a node stands in are taken. What is wrong with a condition, its If says. */
+/* Whether the branches that a node stands in, inside of its body, are taken. What is wrong with a condition, its If says. */
 static nac_status find_taken(walk *w, const nac_onnx_node *node, bool *taken) {
     *taken = false;
-    for (const nac_onnx_branch *branch = node->branch; branch; branch = branch->outer) {
+    for (const nac_onnx_scope *branch = node->scope; branch && branch->condition; branch = branch->outer) {
         NAC_TRY(bind_initializer(w, *branch->condition));
         const int binding = w->lowering.bindings[*branch->condition];
         const nac_value *condition = binding < 0 ? NULL : &w->lowering.graph->values[binding];
@@ -225,21 +252,101 @@ static nac_status find_taken(walk *w, const nac_onnx_node *node, bool *taken) {
     return NAC_OK;
 }
 
-static nac_status lower_nodes(walk *w) {
-    const nac_model *model = w->lowering.model;
-    for (int n = 0; n < model->node_count; ++n) {
-        const nac_onnx_node *node = &model->nodes[n];
-        if (!node_needed(w, node)) continue;
-        w->lowering.node = node;
-        bool taken;
-        NAC_TRY(find_taken(w, node, &taken));
-        if (!taken) continue;
-        for (int i = 0; i < node->input_count; ++i)
-            if (node->inputs[i] != NAC_ONNX_ABSENT) NAC_TRY(bind_initializer(w, node->inputs[i]));
-        NAC_TRY(nac_onnx_op_find(node->op_type)->lower(&w->lowering));
-        NAC_TRY(collect_sometimes(w, n));
+/* Whether a body's node was lowered in an earlier round and reads what it read then: constants are not made twice, nor is anything computed twice. */
+static bool is_settled(const walk *w, int node) {
+    const nac_onnx_node *n = &w->lowering.model->nodes[node];
+    bool settled = w->lowered_at[node] > 0 && !n->body;
+    for (int i = 0; settled && i < n->input_count; ++i)
+        settled = n->inputs[i] == NAC_ONNX_ABSENT || w->bound_at[n->inputs[i]] < w->lowered_at[node];
+    return settled;
+}
+
+/* Counts a node or a round, and more of them for one that names many tensors. */
+static nac_status count_round_nodes(walk *w, int names) {
+    enum { FEW = 16 };
+    const int cost = 1 + names / FEW;
+    if (cost <= NAC_MAX_ROUND_NODES - w->lowering.round_nodes) {
+        w->lowering.round_nodes += cost;
+        return NAC_OK;
     }
+    return nac_lower_fail(&w->lowering, NAC_LIMIT_EXCEEDED, "the rounds of the model's loops have more than %d nodes", NAC_MAX_ROUND_NODES);
+}
+
+/* Translators of constants are quick, but not when they run in every round. */
+static nac_status count_steps(walk *w, const nac_onnx_node *node) {
+    nac_graph *graph = w->lowering.graph;
+    uint64_t steps = 0;
+    for (int i = 0; i < node->input_count; ++i) {
+        const int binding = node->inputs[i] == NAC_ONNX_ABSENT ? NAC_NONE : w->lowering.bindings[node->inputs[i]];
+        if (binding < 0) continue;
+        if (!graph->values[binding].constant) return NAC_OK;
+        steps += nac_elements(&graph->values[binding].shape);
+    }
+    if (steps <= NAC_MAX_FOLDING_STEPS - graph->folding_steps) {
+        graph->folding_steps += steps;
+        return NAC_OK;
+    }
+    return nac_lower_fail(&w->lowering, NAC_LIMIT_EXCEEDED, "the network's constants take more than %.3g steps to compute", (double)NAC_MAX_FOLDING_STEPS);
+}
+
+static nac_status lower_node(walk *w, int n) {
+    const nac_onnx_node *node = &w->lowering.model->nodes[n];
+    w->lowering.node = node;
+    bool taken;
+    if (w->depth > 0) NAC_TRY(count_round_nodes(w, node->input_count + node->output_count));
+    NAC_TRY(find_taken(w, node, &taken));
+    if (!taken || (w->depth > 0 && is_settled(w, n))) return NAC_OK;
+    for (int i = 0; i < node->input_count; ++i)
+        if (node->inputs[i] != NAC_ONNX_ABSENT) NAC_TRY(bind_initializer(w, node->inputs[i]));
+    if (w->depth > 0) NAC_TRY(count_steps(w, node));
+    NAC_TRY(nac_onnx_op_find(node->op_type)->lower(&w->lowering));
+    if (w->depth == 0) return collect_sometimes(w, n);
+    w->lowered_at[n] = ++w->clock;
+    for (int i = 0; i < node->output_count; ++i)
+        if (node->outputs[i] != NAC_ONNX_ABSENT) w->bound_at[node->outputs[i]] = w->clock;
     return NAC_OK;
+}
+
+/* Of the body with this number, or of the model itself. */
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as bodies lie in each other, which the reader limits */
+static nac_status lower_nodes(walk *w, int body) {
+    for (int n = w->first_nodes[body]; n != NAC_NONE; n = w->next_nodes[n])
+        if (node_needed(w, &w->lowering.model->nodes[n])) NAC_TRY(lower_node(w, n));
+    return NAC_OK;
+}
+
+void nac_lower_give(nac_lowering *lowering, int i, int binding) {
+    walk *w = (walk *)lowering;
+    const int tensor = lowering->node->body->inputs[i];
+    if (lowering->bindings[tensor] == binding) return;
+    lowering->bindings[tensor] = binding;
+    w->bound_at[tensor] = ++w->clock;
+}
+
+bool nac_lower_is_fixed(const nac_lowering *lowering, int tensor, int i) {
+    const walk *w = (const walk *)lowering;
+    const nac_onnx_scope *body = lowering->node->body;
+    for (;;) {
+        if (tensor == NAC_ONNX_ABSENT) return false;
+        if (i < body->input_count && tensor == body->inputs[i]) return true;
+        const int producer = w->producers[tensor];
+        if (producer == NAC_NONE) return !lowering->model->repeated[tensor] || lowering->model->initializers[tensor];
+        const nac_onnx_node *node = &lowering->model->nodes[producer];
+        if (body_number(node->scope) != body->number || node->input_count == 0) return true;
+        if (node->input_count > 1 || node->body) return false;
+        tensor = node->inputs[0];
+    }
+}
+
+nac_status nac_lower_round(nac_lowering *lowering) {
+    walk *w = (walk *)lowering;
+    const nac_onnx_node *node = lowering->node;
+    NAC_TRY(count_round_nodes(w, node->body->input_count + node->body->result_count));
+    ++w->depth;
+    const nac_status status = lower_nodes(w, node->body->number);
+    --w->depth;
+    lowering->node = node;
+    return status;
 }
 
 /* ---- Logits ------------------------------------------------------------------------------------ */
@@ -307,13 +414,24 @@ static nac_status survey(walk *w) {
     w->producers = nac_alloc_array((size_t)model->tensor_count, sizeof *w->producers);
     w->needed = nac_alloc_array((size_t)model->tensor_count, sizeof *w->needed);
     w->last_readers = nac_alloc_array((size_t)model->tensor_count, sizeof *w->last_readers);
-    if (!w->producers || !w->needed || !w->last_readers) return nac_out_of_memory(w->lowering.error, "the model's tensors");
-    for (int t = 0; t < model->tensor_count; ++t) w->producers[t] = w->last_readers[t] = NAC_NONE;
+    w->last_uses = nac_alloc_array((size_t)model->tensor_count, sizeof *w->last_uses);
+    w->bound_at = nac_alloc_array((size_t)model->tensor_count, sizeof *w->bound_at);
+    w->lowered_at = nac_alloc_array((size_t)model->node_count, sizeof *w->lowered_at);
+    w->next_nodes = nac_alloc_array((size_t)model->node_count, sizeof *w->next_nodes);
+    w->first_nodes = nac_alloc_array((size_t)model->scope_count + 1, sizeof *w->first_nodes);
+    int *loops = nac_alloc_array((size_t)model->scope_count + 1, sizeof *loops);
+    if (!w->producers || !w->needed || !w->last_readers || !w->last_uses || !w->bound_at || !w->lowered_at || !w->next_nodes || !w->first_nodes || !loops) {
+        nac_free(loops);
+        return nac_out_of_memory(w->lowering.error, "the model's tensors");
+    }
+    for (int t = 0; t < model->tensor_count; ++t) w->producers[t] = w->last_readers[t] = w->last_uses[t] = NAC_NONE;
+    for (int s = 0; s <= model->scope_count; ++s) w->first_nodes[s] = NAC_NONE;
     for (int n = 0; n < model->node_count; ++n)
         for (int i = 0; i < model->nodes[n].output_count; ++i)
             if (model->nodes[n].outputs[i] != NAC_ONNX_ABSENT) w->producers[model->nodes[n].outputs[i]] = n;
     find_logits(w);
-    mark_needed(w);
+    mark_needed(w, loops);
+    nac_free(loops);
     return check_operators(w);
 }
 
@@ -321,6 +439,11 @@ static void end(walk *w) {
     nac_free(w->producers);
     nac_free(w->needed);
     nac_free(w->last_readers);
+    nac_free(w->last_uses);
+    nac_free(w->bound_at);
+    nac_free(w->lowered_at);
+    nac_free(w->next_nodes);
+    nac_free(w->first_nodes);
 }
 
 nac_status nac_model_check(const nac_model *model, nac_error *error) {
@@ -335,7 +458,7 @@ static nac_status lower_all(walk *w, int batch, int height, int width) {
     for (int t = 0; t < w->lowering.model->tensor_count; ++t) w->lowering.bindings[t] = NAC_NONE;
     NAC_TRY(bind_image(w, batch, height, width));
     NAC_TRY(nac_model_check_files(w->lowering.model, w->lowering.error));
-    NAC_TRY(lower_nodes(w));
+    NAC_TRY(lower_nodes(w, 0));
     return bind_logits(w, batch);
 }
 

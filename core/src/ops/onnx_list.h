@@ -77,6 +77,9 @@
     X(Einsum)               \
     X(Gemm)                 \
     X(MatMul)               \
+    /* loop.c: bodies that are lowered round by round */ \
+    X(Loop)                 \
+    X(Scan)                 \
     /* normalise.c: statistics of the image itself */ \
     X(GroupNormalization)   \
     X(InstanceNormalization) \

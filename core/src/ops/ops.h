@@ -63,6 +63,7 @@ typedef struct nac_lowering {
     int *bindings;               /* [tensors of the model]: value, NAC_NONE or NAC_EMPTY */
     const bool *tapped;          /* [tensors of the model], or NULL: none */
     const nac_onnx_node *node;   /* the one being lowered */
+    int round_nodes;             /* counted against NAC_MAX_ROUND_NODES */
     nac_error *error;
 } nac_lowering;
 
@@ -85,6 +86,13 @@ const nac_onnx_op *nac_onnx_op_find(const char *op_type);
  * reads its input. On failure the graph is the caller's to free. */
 nac_status nac_lower_model(const nac_model *model, int batch, int height, int width, const bool *tapped, nac_graph *graph, int *bindings,
                            nac_error *error);
+
+/* lower_model.c, for operators with a body: what the body's input i is in the next round (a value, or as it may stand in bindings), and one round,
+ * which lowers the body's nodes. Its results are the node's inputs behind its own. */
+void nac_lower_give(nac_lowering *lowering, int i, int binding);
+nac_status nac_lower_round(nac_lowering *lowering);
+/* Whether a result of the body is the same in every round, as far as one can see: made of nothing that rounds are given but the body's input i. */
+bool nac_lower_is_fixed(const nac_lowering *lowering, int tensor, int i);
 
 /* lower.c: the tools of a nac_lower. */
 

@@ -25,8 +25,7 @@ nac_status nac_lower_stretch(nac_lowering *lowering, int x, int axis, int start,
 
 /* ---- Concat ------------------------------------------------------------------------------------ */
 
-/* Joins values of one memory order; `shape` is the first one's, to be completed. */
-static nac_status join(nac_lowering *lowering, const int *inputs, int count, int axis, int *result) {
+nac_status nac_lower_join(nac_lowering *lowering, const int *inputs, int count, int axis, int *result) {
     const nac_value first = lowering->graph->values[inputs[0]];
     nac_shape shape = first.shape;
     int64_t size = 0;
@@ -63,7 +62,7 @@ nac_status nac_lower_pick(nac_lowering *lowering, int x, int axis, const int *po
         while (next < count && positions[next] == positions[next - 1] + 1) ++next;
         NAC_TRY(nac_lower_stretch(lowering, x, axis, positions[first], next - first, &stretches[found++]));
     }
-    if (found > 1) return join(lowering, stretches, found, axis, result);
+    if (found > 1) return nac_lower_join(lowering, stretches, found, axis, result);
     *result = stretches[0];
     return NAC_OK;
 }
@@ -83,7 +82,7 @@ static nac_status concat(nac_lowering *lowering, int *inputs, int given_count) {
     NAC_TRY(nac_attribute_int(lowering, "axis", INT64_MAX, &given));
     NAC_TRY(nac_lower_axis(lowering, given, lowering->graph->values[inputs[0]].shape.rank, &axis));
     if (count == 1) y = inputs[0];
-    else NAC_TRY(join(lowering, inputs, count, nac_physical_axis(layout, axis), &y));
+    else NAC_TRY(nac_lower_join(lowering, inputs, count, nac_physical_axis(layout, axis), &y));
     return nac_lower_bind(lowering, 0, y);
 }
 
