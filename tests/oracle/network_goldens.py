@@ -27,6 +27,7 @@ from torchvision.models.swin_transformer import PatchMergingV2, SwinTransformer,
 from torchvision.models.vision_transformer import VisionTransformer
 
 from families import KerasMobileNetV2, ResNetV2, StandardisedConv, fed
+from families_recurrent import ColumnGRU
 from families_tokens import ClipViT, DeiT, XCiT
 from oracle import export, pooled_states, randomise, save_safetensors, smooth_images, split_tap
 
@@ -144,6 +145,10 @@ def make_keras():
     return KerasMobileNetV2([[1, 8, 1, 1], [4, 12, 2, 2], [4, 16, 1, 2]], 8, 32, CLASSES)
 
 
+def make_crnn():
+    return ColumnGRU([6, 8, 12], 10, CLASSES)
+
+
 # name -> (how to make it, the modules whose outputs are tapped, the opset; from 17 on the exporter writes LayerNormalization).
 NETWORKS = {
     "resnet": (ResNet, ["avgpool", "layer3", "layer2", "layer1"], 13),
@@ -159,6 +164,7 @@ NETWORKS = {
     "deit": (make_deit, ["norm=cls", *(f"blocks.{i}.norm2" for i in (2, 1, 0))], 13),
     "clip": (make_clip, ["ln_post", *(f"blocks.{i}.ln_2" for i in (2, 1, 0))], 13),
     "xcit": (make_xcit, ["norm=cls", "class_blocks.1.norm2", "class_blocks.0.norm2", "blocks.1.norm2"], 13),
+    "crnn": (make_crnn, ["features.11", "features.7", "features.3"], 13),
     "keras": (make_keras, ["pool", "blocks.2", "blocks.0"], 13),
 }
 

@@ -141,6 +141,36 @@ case("loop_of_convolutions", lambda net: loop(net, ints(3)[0], YES, "x", of=CONV
 SWAP = body("i go a b", "go b a")
 case("loop_without_nodes", lambda net: net("Sub", loop(net, ints(3)[0], YES, "x", net("Relu", "x"), outputs=2, of=SWAP), net("Exp", "x")), lambda x: F.relu(x) - torch.exp(x))
 
+# Constants of more than a megabyte are made while a loop or a sequence holds others that nothing else does: they must not be given up.
+def much(net, size=1 << 19):
+    return net("ReduceSum", net("ConstantOfShape", ints(size)), keepdims=0)
+
+
+MANY = body("i go", "go kept", node("Add", ["i", "one"], ["n"]), node("Mul", ["n", "many"], ["size"]), node("ConstantOfShape", ["size"], ["big"]),
+            node("ReduceSum", ["big"], ["nothing"], keepdims=0), node("Cast", ["n"], ["f"], to=1), node("Add", ["f", "nothing"], ["kept"]), one=ints(1)[0], many=ints(1 << 18))
+case("loop_of_constants", lambda net: net("Mul", "x", loop(net, ints(6)[0], YES, of=MANY)), lambda x: x * torch.arange(1, 7))
+
+
+def captured(net):
+    net.nodes.append(None)  # the loop, in front of what it reads
+    net("Exp", GAIN)
+    factor, start = net.nodes[-1].output[0], net("Add", "x", much(net))
+    of = body("i go h", "on next", GO, node("Mul", ["h", factor], ["next"]))
+    last = loop(net, ints(2)[0], YES, start, of=of)
+    net.nodes[0] = net.nodes.pop()
+    return last
+
+
+case("loop_in_front", captured, lambda x: x * torch.exp(t(GAIN)) ** 2)
+
+
+def kept_apart(net):
+    sequence = net("SequenceConstruct", net("Exp", GAIN), "x")
+    return net("Mul", net("Add", "x", much(net)), net("SequenceAt", sequence, ints(0)[0]))
+
+
+case("sequence_of_constants", kept_apart, lambda x: x * torch.exp(t(GAIN)))
+
 # ---- Scan ----------------------------------------------------------------------------------------
 
 SCANNED = body("h row", "next kept", node("MatMul", ["row", "w"], ["p"]), node("Add", ["p", "h"], ["s"]), node("Sigmoid", ["s"], ["next"]), node("Relu", ["s"], ["kept"]), w=CELL_WEIGHT)
@@ -153,6 +183,66 @@ case("scan_backwards",
      lambda x: cell(x.flip(2))[1].flip(0).permute(1, 2, 3, 0))
 case("scan_of_two", lambda net: net("Scan", "x", net("Transpose", net("Exp", "x"), perm=[2, 0, 1, 3]), num_scan_inputs=2, scan_input_axes=[2, 0], scan_input_directions=[0, 1],
                                     scan_output_axes=[2], body=SUMS), lambda x: x * torch.exp(x).flip(2))
+
+# ---- Sequences -----------------------------------------------------------------------------------
+
+# As torch.jit.script writes `kept.append(y)` in a loop, and torch.stack and torch.cat behind it.
+APPENDS = body("i go h kept", "on next more", GO, node("Gather", ["x", "i"], ["row"], axis=2), node("Add", ["row", "h"], ["s"]), node("Sigmoid", ["s"], ["next"]),
+               node("SequenceInsert", ["kept", "next"], ["more"]))
+
+
+def appended(net):
+    return loop(net, ints(5)[0], YES, START, net("SequenceEmpty"), outputs=2, of=APPENDS) + "_"
+
+
+def appended_of(x):
+    h, kept = torch.zeros(2, 3, 6, dtype=torch.float64), []
+    for i in range(5):
+        h = torch.sigmoid(x[:, :, i] + h)
+        kept.append(h)
+    return kept
+
+
+case("sequence_stacked", lambda net: net("ConcatFromSequence", appended(net), axis=1, new_axis=1), lambda x: torch.stack(appended_of(x), 1))
+case("sequence_stacked_last", lambda net: net("ConcatFromSequence", appended(net), axis=-1, new_axis=1), lambda x: torch.stack(appended_of(x), -1))
+case("sequence_joined", lambda net: net("ConcatFromSequence", appended(net), axis=2), lambda x: torch.cat(appended_of(x), 2))
+case("sequence_last", lambda net: net("SequenceAt", appended(net), ints(-1)[0]), lambda x: appended_of(x)[-1])
+
+
+def built(net):
+    first = net("SequenceConstruct", "x", net("Relu", "x"), net("Exp", "x"))
+    second = net("SequenceInsert", first, net("Neg", "x"), ints(-2)[0])  # x, -x, relu, exp
+    return net("SequenceErase", net("Identity", second), ints(2)[0])  # x, -x, exp
+
+
+case("sequence_built", lambda net: net("ConcatFromSequence", built(net), axis=1), lambda x: torch.cat([x, -x, torch.exp(x)], 1))
+case("sequence_shortened", lambda net: net("ConcatFromSequence", net("SequenceErase", built(net)), axis=2), lambda x: torch.cat([x, -x], 2))
+case("sequence_length", lambda net: loop(net, net("SequenceLength", built(net)), YES, "x", of=STEP), lambda x: step(x, 3))
+case("sequence_split", lambda net: net("ConcatFromSequence", net("SequenceErase", net("SplitToSequence", "x", ints(2)[0], axis=2), ints(0)[0]), axis=2), lambda x: x[:, :, 2:])
+case("sequence_split_by_list", lambda net: net("SequenceAt", net("SplitToSequence", "x", ints(1, 3, 1), axis=-2), ints(1)[0]), lambda x: x[:, :, 1:4])
+case("sequence_of_rows", lambda net: net("SequenceAt", net("SplitToSequence", "x", axis=2, keepdims=0), ints(3)[0]), lambda x: x[:, :, 3])
+case("sequence_of_channels", lambda net: net("SequenceAt", net("SplitToSequence", "x", axis=1), ints(1)[0]), lambda x: x[:, 1:2])
+case("sequence_in_branch", lambda net: net("SequenceAt", net("If", YES, then_branch=body("", "s", node("SequenceConstruct", ["x"], ["s"])), else_branch=body("", "t", node("SequenceEmpty", [], ["t"]))),
+                                          ints(0)[0]), lambda x: x)
+
+refuse("sequence_as_tensor", lambda net: net("Relu", built(net)))
+refuse("sequence_of_sequences", lambda net: net("SequenceAt", net("SequenceConstruct", built(net)), ints(0)[0]))
+refuse("sequence_as_position", lambda net: net("SequenceAt", built(net), built(net)))
+refuse("sequence_as_limit", lambda net: loop(net, built(net), YES, "x", of=STEP))
+refuse("sequence_outside", lambda net: net("SequenceAt", built(net), ints(3)[0]))
+refuse("sequence_inserted_outside", lambda net: net("SequenceAt", net("SequenceInsert", built(net), "x", ints(4)[0]), ints(0)[0]))
+refuse("sequence_of_nothing", lambda net: net("Add", "x", net("ConcatFromSequence", net("SequenceEmpty"), axis=0)))
+refuse("sequence_stack_of_nothing", lambda net: net("Add", "x", net("ConcatFromSequence", net("SequenceEmpty"), axis=0, new_axis=1)))
+refuse("sequence_erased", lambda net: net("Add", "x", net("SequenceAt", net("SequenceErase", net("SequenceEmpty")), ints(0)[0])))
+refuse("sequence_of_image_position", lambda net: net("SequenceAt", built(net), net("ReduceSum", "x", keepdims=0)))
+refuse("sequence_without_position", lambda net: net("SequenceAt", built(net)))
+refuse("sequence_uneven", lambda net: net("ConcatFromSequence", net("SplitToSequence", "x", ints(2)[0], axis=2), axis=0, new_axis=1))
+refuse("sequence_that_is_none", lambda net: net("SequenceAt", "x", ints(0)[0]))
+refuse("sequence_split_to_more", lambda net: net("SequenceAt", net("SplitToSequence", "x", ints(2, 4), axis=2), ints(0)[0]))
+refuse("sequence_split_to_less", lambda net: net("SequenceAt", net("SplitToSequence", "x", ints(2, 2), axis=2), ints(0)[0]))
+refuse("sequence_split_to_nothing", lambda net: net("SequenceAt", net("SplitToSequence", "x", ints(0)[0], axis=2), ints(0)[0]))
+refuse("sequence_without_end", lambda net: net("SequenceAt", loop(net, ints(1 << 14)[0], YES, net("SequenceEmpty"), of=body(
+    "i go kept", "go more", node("SequenceInsert", ["kept", "x"], ["more"]))), ints(0)[0]))
 
 # ---- Refused -------------------------------------------------------------------------------------
 

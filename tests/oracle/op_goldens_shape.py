@@ -216,8 +216,17 @@ case("sums_along_an_axis",
      lambda net: net("Mul", "x", net("Cast", net("CumSum", ints(3, -5, 1, 0, 2, 2, 1, 0, 0, 0, 0, 4).reshape(2, 1, 1, 6), np.int64(-1)), to=1)),
      lambda x: x * t(np.cumsum([[3, -5, 1, 0, 2, 2], [1, 0, 0, 0, 0, 4]], -1)[:, None, None]))
 case("sums_of_floats", lambda net: net("Mul", "x", net("CumSum", floats(0.5, -1, 2, 4, 8).reshape(5, 1), np.int32(0))), lambda x: x * t(floats(0.5, -0.5, 1.5, 5.5, 13.5).reshape(5, 1)))
-refuse("sums_of_image", lambda net: net("CumSum", "x", np.int64(0)))
-refuse("sums_from_the_end", lambda net: net("Mul", "x", net("CumSum", floats(1, 2, 3, 4, 5, 6), np.int64(0), reverse=1)))
+case("sums_from_the_end", lambda net: net("Mul", "x", net("CumSum", floats(1, 2, 3, 4, 5, 6), np.int64(0), reverse=1)), lambda x: x * t(floats(21, 20, 18, 15, 11, 6)))
+case("sums_of_others", lambda net: net("Mul", "x", net("CumSum", floats(1, 2, 3, 4, 5, 6), np.int64(0), reverse=1, exclusive=1)), lambda x: x * t(floats(20, 18, 15, 11, 6, 0)))
+case("sums_of_integers_before", lambda net: net("Mul", "x", net("Cast", net("CumSum", ints(3, -5, 1, 0, 2, 2), np.int64(0), exclusive=1), to=1)), lambda x: x * t(floats(0, 3, -2, -1, -1, 1)))
+for axis in range(4):
+    case(f"sums_of_image_{axis}", lambda net: net("CumSum", "x", np.int64(axis)), lambda x: x.cumsum(axis))
+    case(f"sums_of_rows_{axis}", lambda net: net("CumSum", net("Reshape", "x", ints(2, 5, 3, 6)), np.int64(axis - 4), reverse=1), lambda x: x.reshape(2, 5, 3, 6).flip(axis).cumsum(axis).flip(axis))
+case("sums_of_image_before", lambda net: net("CumSum", "x", np.int64(2), exclusive=1), lambda x: x.cumsum(2) - x)
+case("sums_of_image_behind", lambda net: net("CumSum", "x", np.int64(1), exclusive=1, reverse=1), lambda x: x.flip(1).cumsum(1).flip(1) - x)
+case("sums_of_pooled", lambda net: net("CumSum", net("Reshape", net("GlobalAveragePool", "x"), ints(2, 3)), np.int64(1)), lambda x: x.mean((2, 3)).cumsum(1))
+refuse("sums_of_image_along_its_pixels", lambda net: net("CumSum", net("Reshape", net("Expand", net("Unsqueeze", "x", ints(4)), ints(2, 3, 5, 6, 256)), ints(2, 3, 7680)), np.int64(2)))
+refuse("sums_along_image", lambda net: net("CumSum", "x", net("ReduceSum", "x", keepdims=0)))
 refuse("sums_along_no_axis", lambda net: net("Mul", "x", net("CumSum", floats(1, 2, 3, 4, 5, 6), np.int64(1))))
 refuse("sums_too_large", lambda net: net("Reshape", "x", net("CumSum", ints(MAX, 1), np.int64(0))))
 # PyTorch's mask[:, -n:], with n from a shape

@@ -142,7 +142,8 @@ def check(name, args, folder):
     network, images = make(name, height, width)
     batch = {} if args.fixed_batch else {"input": {0: "N"}, "logits": {0: "N"}}
     mode = torch.onnx.TrainingMode.PRESERVE if args.unfused else torch.onnx.TrainingMode.EVAL
-    torch.onnx.export(network, images[:1], str(folder / "model.onnx"), opset_version=args.opset, input_names=["input"], output_names=["logits"],
+    exported = torch.jit.script(network) if getattr(network, "scripted", False) else network
+    torch.onnx.export(exported, images[:1], str(folder / "model.onnx"), opset_version=args.opset, input_names=["input"], output_names=["logits"],
                       dynamic_axes=batch, training=mode, do_constant_folding=not args.unfused)
     (images.permute(0, 3, 1, 2) if images.shape[-1] == 3 else images).numpy().tofile(folder / "input.f32")
     report, logits, states = run_ours(folder, args, height, width)

@@ -9,7 +9,7 @@ enum { MAX_TAPS = 4, IMAGES = 24, SIDE = 32 };
  * largest value is the promise of the specification; what is seen is 2e-6. */
 static const double TOLERANCE = 1e-4;
 
-static const char *const networks[] = {"resnet", "vgg", "densenet", "mobilenetv2", "vit", "swin", "swinv2", "convnext", "maxvit", "bit", "deit", "clip", "xcit", "keras"};
+static const char *const networks[] = {"resnet", "vgg", "densenet", "mobilenetv2", "vit", "swin", "swinv2", "convnext", "maxvit", "bit", "deit", "clip", "xcit", "keras", "crnn"};
 
 /* Those whose goldens are of the taps that "auto" chooses, in its order. */
 static const char *const automatic[] = {"vit", "swin", "swinv2", "convnext", "maxvit", "bit", "deit", "clip", "xcit", "keras"};

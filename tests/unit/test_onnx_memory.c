@@ -58,8 +58,8 @@ static nac_status open_and_lower(const void *bytes, size_t size) {
 }
 
 static void test_out_of_memory(void) {
-    static const char *const files[] = {"onnx/sound.onnx", "onnx/unsorted.onnx", "onnx/nhwc.onnx", "onnx/view.onnx", "onnx/softmax_image.onnx", "onnx/external.onnx",
-                                        "onnx/loop_rounds.onnx", "onnx/scan.onnx", "onnx/recurrent.onnx"};
+    static const char *const files[] = {"onnx/sound.onnx", "onnx/unsorted.onnx", "onnx/nhwc.onnx", "onnx/view.onnx",
+                                        "onnx/softmax_image.onnx", "onnx/external.onnx", "onnx/loop_rounds.onnx", "onnx/scan.onnx", "onnx/recurrent.onnx"};
     for (size_t i = 0; i < sizeof files / sizeof *files; ++i) {
         golden file = golden_read(files[i]);
         nac_status status = NAC_OUT_OF_MEMORY;

@@ -196,7 +196,8 @@ static void test_a_name_of_several_branches_names_no_tap(void) {
     nac_model *model;
     nac_session *session;
     const nac_tap inner = {"t", NAC_POOL_SUM}, outer = {"b", NAC_POOL_SUM};
-    ensure_refused(&onnx, (nac_session_options){.batch = 1, .taps = &inner, .tap_count = 1}, NAC_INVALID_ARGUMENT, "there are several tensors 't', in branches or in the rounds of a loop");
+    ensure_refused(&onnx, (nac_session_options){.batch = 1, .taps = &inner, .tap_count = 1}, NAC_INVALID_ARGUMENT,
+                   "there are several tensors 't', in branches or in the rounds of a loop");
     ENSURE_OK(open_network(&onnx, &(nac_session_options){.batch = 1, .taps = &outer, .tap_count = 1, .backend = backend}, &model, &session), &error);
     close_network(model, session);
     golden_close(&onnx);

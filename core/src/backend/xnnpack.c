@@ -207,7 +207,8 @@ static int compare_turns(const void *a, const void *b) {
 }
 
 /* The largest weights first, while there are large holes for their packed copies; and the nodes that share them (a convolution and its gradient)
- * one after the other, so that they can be released at once, and twins can borrow. So memory holds little more than the weights once, in one form or the other. */
+ * one after the other, so that they can be released at once, and twins can borrow. So memory holds little more than the weights once, in one form or
+ * the other. */
 static nac_status prepare_all(nac_xnnpack *backend, nac_graph *graph, nac_error *error) {
     turn *turns = nac_alloc_array((size_t)graph->node_count, sizeof *turns);
     if (!turns) return nac_out_of_memory(error, "the backend's kernels");

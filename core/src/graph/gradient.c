@@ -153,8 +153,8 @@ static bool is_stretch(const nac_graph *graph, int value, int *axis) {
     return *axis != NAC_NONE;
 }
 
-/* Two neighbouring stretches are one, of both side by side; *joined NAC_NONE where they are none. So of the parts of a tensor that was cut up (steps of
- * a sequence, queries, keys and values) each goes back once, instead of being padded and added as often as there are parts. */
+/* Two neighbouring stretches are one, of both side by side; *joined NAC_NONE where they are none. So of the parts of a tensor that was cut up (steps
+ * of a sequence, queries, keys and values) each goes back once, instead of being padded and added as often as there are parts. */
 static nac_status join_stretches(nac_graph *graph, int a, int b, int *joined, nac_error *error) {
     int axis, other;
     *joined = NAC_NONE;

@@ -27,11 +27,12 @@ static nac_status find_tap(const nac_model *model, const nac_graph *graph, const
     if (tensor == NAC_ONNX_ABSENT)
         return nac_fail(error, NAC_INVALID_ARGUMENT, "the model has no tensor '%s' to tap (`nac info` lists candidates)", tap->tensor);
     if (!nac_model_name_is_unique(model, tensor))
-        return nac_fail(error, NAC_INVALID_ARGUMENT, "there are several tensors '%s', in branches or in the rounds of a loop: tap a result of theirs", tap->tensor);
+        return nac_fail(error, NAC_INVALID_ARGUMENT, "there are several tensors '%s', in branches or in the rounds of a loop: tap a result of theirs",
+                        tap->tensor);
     *value = bindings[tensor];
     if (*value == NAC_NONE)
         return nac_fail(error, NAC_INVALID_ARGUMENT, "tensor '%s' is not on the way to the logits and cannot be tapped", tap->tensor);
-    if (*value == NAC_EMPTY || graph->values[*value].constant)
+    if (*value < 0 || graph->values[*value].constant)
         return nac_fail(error, NAC_INVALID_ARGUMENT, "tensor '%s' does not depend on the image and cannot be tapped", tap->tensor);
     return NAC_OK;
 }

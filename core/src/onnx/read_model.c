@@ -148,11 +148,13 @@ static bool read_inner_io(pb_istream_t *stream, const pb_field_t *field, void **
     return nac_reader_mention(list->reader, name.text, list->makes, &mention) && nac_mentions_add(list, mention);
 }
 
-bool nac_read_subgraph(nac_reader *reader, const uint8_t *bytes, size_t size, const nac_onnx_scope *scope, nac_mentions *inputs, nac_mentions *outputs) {
+bool nac_read_subgraph(nac_reader *reader, const uint8_t *bytes, size_t size, const nac_onnx_scope *scope, nac_mentions *inputs,
+                       nac_mentions *outputs) {
     enum { DEEPEST = 4 };
     int depth = 0;
     for (const nac_onnx_scope *outer = scope; outer; outer = outer->outer)
-        if (++depth > DEEPEST) return nac_reader_fail(reader, NAC_LIMIT_EXCEEDED, "branches and loops lie in each other, more than %d deep", (int)DEEPEST);
+        if (++depth > DEEPEST)
+            return nac_reader_fail(reader, NAC_LIMIT_EXCEEDED, "branches and loops lie in each other, more than %d deep", (int)DEEPEST);
     onnx_GraphProto message = onnx_GraphProto_init_zero;
     message.node = (pb_callback_t){.funcs.decode = nac_read_node, .arg = reader};
     message.initializer = (pb_callback_t){.funcs.decode = read_initializer, .arg = reader};

@@ -91,7 +91,8 @@ typedef struct nac_mentions {
 
 /* Reads the GraphProto in [bytes, bytes + size) as this scope: nodes and initializers go to the model's, outputs to `outputs`, and inputs, which
  * only a body has, to `inputs`, where that is not NULL. */
-bool nac_read_subgraph(nac_reader *reader, const uint8_t *bytes, size_t size, const nac_onnx_scope *scope, nac_mentions *inputs, nac_mentions *outputs);
+bool nac_read_subgraph(nac_reader *reader, const uint8_t *bytes, size_t size, const nac_onnx_scope *scope, nac_mentions *inputs,
+                       nac_mentions *outputs);
 
 /* Appends a mention, of a list with a ceiling. */
 bool nac_mentions_add(nac_mentions *mentions, int mention);

@@ -152,7 +152,8 @@ static nac_status find_producers(nac_reader *reader, int *producers) {
         for (int i = 0; model->nodes[n].body && i < model->nodes[n].body->input_count; ++i) {
             const int id = model->nodes[n].body->inputs[i];
             if (producers[id] != NOBODY)
-                return nac_fail(reader->error, NAC_MALFORMED, "tensor '%s' is given to node '%s' twice", model->tensor_names[id], model->nodes[n].name);
+                return nac_fail(reader->error, NAC_MALFORMED, "tensor '%s' is given to node '%s' twice", model->tensor_names[id],
+                                model->nodes[n].name);
             producers[id] = THE_FILE;
         }
     for (int n = 0; n < model->node_count; ++n)

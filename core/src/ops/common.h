@@ -97,7 +97,10 @@ nac_status nac_lower_stretch(nac_lowering *lowering, int x, int axis, int start,
 /* Row-major values of one shape, behind each other along a new axis: loop.c. */
 nac_status nac_lower_stack(nac_lowering *lowering, const int *values, int count, int axis, int *result);
 
-/* Values of one memory order along a physical axis: slice_ops.c. */
+/* Values behind each other along ONNX's axis, in a memory order that all can have; `values` become what they are in it. slice_ops.c. */
+nac_status nac_lower_concat(nac_lowering *lowering, int *values, int count, int64_t axis, int *result);
+
+/* The same of values of one memory order, along a physical axis: slice_ops.c. */
 nac_status nac_lower_join(nac_lowering *lowering, const int *values, int count, int axis, int *result);
 
 /* x at these positions of a physical axis, in this order: gather.c. */

@@ -24,8 +24,8 @@ static nac_status bind_ints(nac_lowering *lowering, const int64_t *ints, int cou
 
 nac_status nac_lower_Identity(nac_lowering *lowering) {
     int x;
-    NAC_TRY(nac_lower_input(lowering, 0, &x));
-    return nac_lower_bind(lowering, 0, x);
+    NAC_TRY(nac_lower_binding(lowering, 0, &x));
+    return nac_lower_pass(lowering, 0, x);
 }
 
 /* Inference: nothing is dropped. Its mask output is not made. torchvision 0.14 exports Swin with dropouts in training mode that drop 0 of all. */
@@ -76,38 +76,6 @@ nac_status nac_lower_CastLike(nac_lowering *lowering) {
     int like;
     NAC_TRY(nac_lower_input(lowering, 1, &like));
     return lower_cast(lowering, lowering->graph->values[like].type, false);
-}
-
-/* Sums along an axis of a constant: numbers of rows and columns where an encoding of positions counts what is not masked. */
-nac_status nac_lower_CumSum(nac_lowering *lowering) {
-    int x, y, axis_input, axis, given_count;
-    int64_t given[1], exclusive, reverse;
-    NAC_TRY(nac_lower_constant(lowering, 0, &x));
-    NAC_TRY(nac_lower_input(lowering, 1, &axis_input));
-    NAC_TRY(nac_lower_ints(lowering, axis_input, "the axis", given, 1, &given_count));
-    NAC_TRY(nac_attribute_int(lowering, "exclusive", 0, &exclusive));
-    NAC_TRY(nac_attribute_int(lowering, "reverse", 0, &reverse));
-    if (exclusive != 0 || reverse != 0) return nac_lower_fail(lowering, NAC_UNSUPPORTED, "exclusive and reverse are not supported");
-    const nac_shape shape = lowering->graph->values[x].shape;
-    NAC_TRY(nac_lower_axis(lowering, given[0], shape.rank, &axis));
-    const nac_type type = lowering->graph->values[x].type;
-    NAC_TRY(add(lowering, type, &shape, &y));
-    size_t inner = 1;
-    for (int i = axis + 1; i < shape.rank; ++i) inner *= (size_t)shape.dims[i];
-    const size_t count = nac_elements(&shape), row = inner * (size_t)shape.dims[axis];
-    const nac_value *from = &lowering->graph->values[x];
-    for (size_t i = 0; i < count; ++i) {
-        const bool first = i % row < inner;
-        if (type == NAC_F32) {
-            float *to = lowering->graph->values[y].data;
-            to[i] = ((const float *)from->data)[i] + (first ? 0.0f : to[i - inner]);
-        } else {
-            int64_t *to = lowering->graph->values[y].data;
-            if (__builtin_add_overflow(((const int64_t *)from->data)[i], first ? 0 : to[i - inner], &to[i]))
-                return nac_lower_fail(lowering, NAC_MALFORMED, "the sums do not fit 64 bits");
-        }
-    }
-    return nac_lower_bind(lowering, 0, y);
 }
 
 /* ---- Made up ----------------------------------------------------------------------------------- */

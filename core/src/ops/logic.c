@@ -253,12 +253,8 @@ nac_status nac_lower_If(nac_lowering *lowering) {
     NAC_TRY(nac_lower_scalar(lowering, condition, "the condition", &holds));
     for (int i = 0; i < node->output_count; ++i) {
         const int result = 1 + i + (holds != 0 ? 0 : node->output_count);
-        if (nac_lower_is_empty(lowering, result)) {
-            nac_lower_bind_empty(lowering, i);
-            continue;
-        }
-        NAC_TRY(nac_lower_input(lowering, result, &y));
-        NAC_TRY(nac_lower_bind(lowering, i, y));
+        NAC_TRY(nac_lower_binding(lowering, result, &y));
+        NAC_TRY(nac_lower_pass(lowering, i, y));
     }
     return NAC_OK;
 }

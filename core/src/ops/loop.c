@@ -1,5 +1,5 @@
-/* loop.c - Loop and Scan: their bodies are lowered as often as they go round, which must be known. What a round passes on to the next are values of the
- * graph as any others, and its results are stacked. Nothing of a loop is left to run. */
+/* loop.c - Loop and Scan: their bodies are lowered as often as they go round, which must be known. What a round passes on to the next are values
+ * of the graph as any others, and its results are stacked. Nothing of a loop is left to run. */
 #include <limits.h>
 #include <string.h>
 
@@ -18,33 +18,24 @@ typedef struct rounds {
 } rounds;
 
 static nac_status start(nac_lowering *lowering, rounds *r, int first_carried) {
-    const nac_onnx_node *node = lowering->node;
     r->state = nac_alloc_array((size_t)r->carried, sizeof *r->state);
     if (!r->state) return nac_out_of_memory(lowering->error, "a loop");
-    for (int i = 0; i < r->carried; ++i) {
-        const int tensor = node->inputs[first_carried + i];
-        int value;
-        if (tensor == NAC_ONNX_ABSENT || lowering->bindings[tensor] == NAC_NONE) NAC_TRY(nac_lower_input(lowering, first_carried + i, &value));
-        r->state[i] = lowering->bindings[tensor];
-    }
+    for (int i = 0; i < r->carried; ++i) NAC_TRY(nac_lower_binding(lowering, first_carried + i, &r->state[i]));
     return NAC_OK;
 }
 
-/* One round, whose inputs from `first_input` on are what is carried; the body's results are that, from `first_result` on, and then what is stacked. */
+/* One round, whose inputs from `first_input` on are what is carried; the body's results are that, from `first_result` on, and then what is
+ * stacked. */
 static nac_status go_round(nac_lowering *lowering, rounds *r, int first_input, int first_result) {
-    const nac_onnx_node *node = lowering->node;
+    const int from = r->own + first_result;
     for (int i = 0; i < r->carried; ++i) nac_lower_give(lowering, first_input + i, r->state[i]);
     NAC_TRY(nac_lower_round(lowering));
-    const int from = r->own + first_result;
-    for (int i = 0; i < r->carried; ++i) {
-        r->state[i] = lowering->bindings[node->inputs[from + i]];
-        int value;
-        if (r->state[i] == NAC_NONE) NAC_TRY(nac_lower_input(lowering, from + i, &value));
-    }
+    for (int i = 0; i < r->carried; ++i) NAC_TRY(nac_lower_binding(lowering, from + i, &r->state[i]));
     if (r->count == r->capacity) {
         const int wanted = r->capacity ? 2 * r->capacity : 16;
         size_t bytes;
-        int *moved = wanted > INT_MAX / 4 || !nac_mul_size((size_t)wanted * sizeof *moved, (size_t)r->stacked + 1, &bytes) ? NULL : nac_realloc(r->results, bytes);
+        const bool fits = nac_mul_size((size_t)wanted * sizeof *r->results, (size_t)r->stacked + 1, &bytes); /* rounds are few: NAC_MAX_ROUND_NODES */
+        int *moved = fits ? nac_realloc(r->results, bytes) : NULL;
         if (!moved) return nac_out_of_memory(lowering->error, "a loop");
         r->results = moved;
         r->capacity = wanted;
@@ -80,16 +71,9 @@ nac_status nac_lower_stack(nac_lowering *lowering, const int *values, int count,
     return status;
 }
 
-/* Output `output` is a binding. */
-static nac_status bind(nac_lowering *lowering, int output, int binding) {
-    if (binding >= 0) return nac_lower_bind(lowering, output, binding);
-    nac_lower_bind_empty(lowering, output);
-    return NAC_OK;
-}
-
 /* result i of all rounds, stacked along `axis` (counted in the stack's rank) in their order or backwards. */
 static nac_status bind_stack(nac_lowering *lowering, const rounds *r, int i, int64_t given_axis, bool backwards) {
-    if (r->count == 0) return bind(lowering, r->carried + i, NAC_EMPTY);
+    if (r->count == 0) return nac_lower_pass(lowering, r->carried + i, NAC_EMPTY);
     int axis, y;
     NAC_TRY(nac_lower_axis(lowering, given_axis, lowering->graph->values[r->results[i]].shape.rank + 1, &axis));
     int *values = nac_alloc_array((size_t)r->count, sizeof *values);
@@ -98,7 +82,7 @@ static nac_status bind_stack(nac_lowering *lowering, const rounds *r, int i, int
     const nac_status status = nac_lower_stack(lowering, values, r->count, axis, &y);
     nac_free(values);
     NAC_TRY(status);
-    return bind(lowering, r->carried + i, y);
+    return nac_lower_pass(lowering, r->carried + i, y);
 }
 
 static void stop(rounds *r) {
@@ -138,8 +122,8 @@ static nac_status read_condition(nac_lowering *lowering, int input, int *value, 
 /* `rounds` more of `nodes` each are refused where they are too many, before the first of them. */
 static nac_status check_rounds(nac_lowering *lowering, int64_t rounds_left, int nodes) {
     if (rounds_left <= (NAC_MAX_ROUND_NODES - lowering->round_nodes) / nodes) return NAC_OK;
-    return nac_lower_fail(lowering, NAC_LIMIT_EXCEEDED, "%lld rounds are more than %d nodes, which the rounds of a model's loops may have", (long long)rounds_left,
-                          NAC_MAX_ROUND_NODES);
+    return nac_lower_fail(lowering, NAC_LIMIT_EXCEEDED, "%lld rounds are more than %d nodes, which the rounds of a model's loops may have",
+                          (long long)rounds_left, NAC_MAX_ROUND_NODES);
 }
 
 /* Rounds until the limit or the condition ends them. */
@@ -162,7 +146,7 @@ static nac_status loop(nac_lowering *lowering, rounds *r) {
         NAC_TRY(read_condition(lowering, r->own, &condition, &goes_on));
         if (goes_on && fixed) NAC_TRY(check_rounds(lowering, limit - r->count, lowering->round_nodes - nodes));
     }
-    for (int i = 0; i < r->carried; ++i) NAC_TRY(bind(lowering, i, r->state[i]));
+    for (int i = 0; i < r->carried; ++i) NAC_TRY(nac_lower_pass(lowering, i, r->state[i]));
     for (int i = 0; i < r->stacked; ++i) NAC_TRY(bind_stack(lowering, r, i, 0, false));
     return NAC_OK;
 }
@@ -195,7 +179,8 @@ static nac_status read_list(nac_lowering *lowering, const char *name, int64_t nu
     int count;
     memset(numbers, 0, MAX_SCANNED * sizeof *numbers);
     NAC_TRY(nac_attribute_ints(lowering, name, numbers, MAX_SCANNED, &count));
-    if (count != 0 && count != wanted) return nac_lower_fail(lowering, NAC_MALFORMED, "attribute '%s' has %d numbers where %d are needed", name, count, wanted);
+    if (count != 0 && count != wanted)
+        return nac_lower_fail(lowering, NAC_MALFORMED, "attribute '%s' has %d numbers where %d are needed", name, count, wanted);
     return NAC_OK;
 }
 
@@ -249,7 +234,7 @@ static nac_status scan(nac_lowering *lowering, rounds *r, int scanned_count) {
         NAC_TRY(go_round(lowering, r, 0, 0));
         NAC_TRY(check_rounds(lowering, length - r->count, lowering->round_nodes - nodes));
     }
-    for (int i = 0; i < r->carried; ++i) NAC_TRY(bind(lowering, i, r->state[i]));
+    for (int i = 0; i < r->carried; ++i) NAC_TRY(nac_lower_pass(lowering, i, r->state[i]));
     for (int i = 0; i < r->stacked; ++i) NAC_TRY(bind_stack(lowering, r, i, axes[i], directions[i] != 0));
     return NAC_OK;
 }
@@ -265,7 +250,8 @@ nac_status nac_lower_Scan(nac_lowering *lowering) {
     r.stacked = node->body->result_count - r.carried;
     NAC_TRY(check_counts(lowering, own, r.carried, r.carried + r.stacked));
     if (count > MAX_SCANNED || r.stacked > MAX_SCANNED)
-        return nac_lower_fail(lowering, NAC_UNSUPPORTED, "%d sequences; at most %d are supported", count > r.stacked ? (int)count : r.stacked, (int)MAX_SCANNED);
+        return nac_lower_fail(lowering, NAC_UNSUPPORTED, "%lld sequences and %d results; at most %d are supported", (long long)count, r.stacked,
+                              (int)MAX_SCANNED);
     const nac_status status = scan(lowering, &r, (int)count);
     stop(&r);
     return status;

@@ -28,16 +28,24 @@ bool nac_lower_is_empty(const nac_lowering *lowering, int i) {
     return i < node->input_count && node->inputs[i] != NAC_ONNX_ABSENT && lowering->bindings[node->inputs[i]] == NAC_EMPTY;
 }
 
-nac_status nac_lower_input(nac_lowering *lowering, int i, int *value) {
+static nac_status refuse_input(nac_lowering *lowering, int i, const char *why) {
+    return nac_lower_fail(lowering, NAC_UNSUPPORTED, "input %d, tensor '%.100s', %s", i, lowering->model->tensor_names[lowering->node->inputs[i]], why);
+}
+
+nac_status nac_lower_binding(nac_lowering *lowering, int i, int *binding) {
     const nac_onnx_node *node = lowering->node;
     if (i >= node->input_count || node->inputs[i] == NAC_ONNX_ABSENT)
         return nac_lower_fail(lowering, NAC_MALFORMED, "input %d is missing", i);
     const int found = lowering->bindings[node->inputs[i]];
-    if (found < 0) {
-        const char *why = found == NAC_EMPTY ? "has no elements" : "is an output that is not supported";
-        return nac_lower_fail(lowering, NAC_UNSUPPORTED, "input %d, tensor '%.100s', %s", i,
-                              lowering->model->tensor_names[node->inputs[i]], why);
-    }
+    if (found == NAC_NONE) return refuse_input(lowering, i, "is an output that is not supported");
+    *binding = found;
+    return NAC_OK;
+}
+
+nac_status nac_lower_input(nac_lowering *lowering, int i, int *value) {
+    int found;
+    NAC_TRY(nac_lower_binding(lowering, i, &found));
+    if (found < 0) return refuse_input(lowering, i, found == NAC_EMPTY ? "has no elements" : "is a sequence");
     *value = found;
     return NAC_OK;
 }
@@ -60,9 +68,15 @@ nac_status nac_lower_bind(nac_lowering *lowering, int output, int value) {
     return *name ? NAC_OK : nac_out_of_memory(lowering->error, "a tensor's name");
 }
 
-void nac_lower_bind_empty(nac_lowering *lowering, int output) {
+nac_status nac_lower_pass(nac_lowering *lowering, int output, int binding) {
     const nac_onnx_node *node = lowering->node;
-    if (output < node->output_count && node->outputs[output] != NAC_ONNX_ABSENT) lowering->bindings[node->outputs[output]] = NAC_EMPTY;
+    if (binding >= 0) return nac_lower_bind(lowering, output, binding);
+    if (output < node->output_count && node->outputs[output] != NAC_ONNX_ABSENT) lowering->bindings[node->outputs[output]] = binding;
+    return NAC_OK;
+}
+
+void nac_lower_bind_empty(nac_lowering *lowering, int output) {
+    (void)nac_lower_pass(lowering, output, NAC_EMPTY);
 }
 
 nac_status nac_lower_ints(nac_lowering *lowering, int value, const char *what, int64_t *ints, int capacity, int *count) {

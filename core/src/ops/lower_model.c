@@ -220,6 +220,11 @@ static nac_status collect(walk *w, int node) {
             if (graph->nodes[n].inputs[i] != NAC_NONE) read[graph->nodes[n].inputs[i]] = true;
     for (int t = 0; t < model->tensor_count; ++t)
         if (w->lowering.bindings[t] >= 0 && w->last_uses[t] > node) read[w->lowering.bindings[t]] = true;
+    for (int t = 0; t < model->tensor_count; ++t) {
+        if (w->lowering.bindings[t] > NAC_SEQUENCE || w->last_uses[t] <= node) continue;
+        const nac_sequence *sequence = &w->lowering.sequences[NAC_SEQUENCE - w->lowering.bindings[t]];
+        for (int i = 0; i < sequence->count; ++i) read[sequence->values[i]] = true;
+    }
     for (int v = 0; v < graph->value_count; ++v) {
         if (read[v] || !graph->values[v].constant) continue;
         nac_free(graph->values[v].data);
@@ -229,11 +234,11 @@ static nac_status collect(walk *w, int node) {
     return NAC_OK;
 }
 
-/* A collection looks at the whole graph, so it has to be worth it; and a loop's translator holds values that nothing else does. */
+/* A collection looks at the whole graph, so it has to be worth it. */
 static nac_status collect_sometimes(walk *w, int node) {
     const uint64_t ENOUGH = 1 << 20;
     const uint64_t bytes = w->lowering.graph->constant_bytes;
-    if (bytes - w->collected < ENOUGH || w->depth > 0) return NAC_OK;
+    if (bytes - w->collected < ENOUGH) return NAC_OK;
     w->collected = bytes;
     return collect(w, node);
 }
@@ -286,7 +291,16 @@ static nac_status count_steps(walk *w, const nac_onnx_node *node) {
         graph->folding_steps += steps;
         return NAC_OK;
     }
-    return nac_lower_fail(&w->lowering, NAC_LIMIT_EXCEEDED, "the network's constants take more than %.3g steps to compute", (double)NAC_MAX_FOLDING_STEPS);
+    return nac_lower_fail(&w->lowering, NAC_LIMIT_EXCEEDED, "the network's constants take more than %.3g steps to compute",
+                          (double)NAC_MAX_FOLDING_STEPS);
+}
+
+static nac_status check_sequences(walk *w, const nac_onnx_node *node) {
+    int value;
+    for (int i = 0; i < node->input_count; ++i)
+        if (node->inputs[i] != NAC_ONNX_ABSENT && w->lowering.bindings[node->inputs[i]] <= NAC_SEQUENCE && !nac_lower_takes_sequence(node, i))
+            return nac_lower_input(&w->lowering, i, &value); /* which says so */
+    return NAC_OK;
 }
 
 static nac_status lower_node(walk *w, int n) {
@@ -299,16 +313,17 @@ static nac_status lower_node(walk *w, int n) {
     for (int i = 0; i < node->input_count; ++i)
         if (node->inputs[i] != NAC_ONNX_ABSENT) NAC_TRY(bind_initializer(w, node->inputs[i]));
     if (w->depth > 0) NAC_TRY(count_steps(w, node));
+    NAC_TRY(check_sequences(w, node));
     NAC_TRY(nac_onnx_op_find(node->op_type)->lower(&w->lowering));
-    if (w->depth == 0) return collect_sometimes(w, n);
+    if (w->depth == 0) return collect_sometimes(w, n); /* not in a body: its loop's translator holds values that nothing else does */
     w->lowered_at[n] = ++w->clock;
     for (int i = 0; i < node->output_count; ++i)
         if (node->outputs[i] != NAC_ONNX_ABSENT) w->bound_at[node->outputs[i]] = w->clock;
     return NAC_OK;
 }
 
-/* Of the body with this number, or of the model itself. */
-/* NOLINTNEXTLINE(misc-no-recursion): as deep as bodies lie in each other, which the reader limits */
+/* Of the body with this number, or of the model itself. A loop's translator comes back here, as deep as bodies lie in each other, which
+ * the reader limits. */
 static nac_status lower_nodes(walk *w, int body) {
     for (int n = w->first_nodes[body]; n != NAC_NONE; n = w->next_nodes[n])
         if (node_needed(w, &w->lowering.model->nodes[n])) NAC_TRY(lower_node(w, n));
@@ -420,7 +435,8 @@ static nac_status survey(walk *w) {
     w->next_nodes = nac_alloc_array((size_t)model->node_count, sizeof *w->next_nodes);
     w->first_nodes = nac_alloc_array((size_t)model->scope_count + 1, sizeof *w->first_nodes);
     int *loops = nac_alloc_array((size_t)model->scope_count + 1, sizeof *loops);
-    if (!w->producers || !w->needed || !w->last_readers || !w->last_uses || !w->bound_at || !w->lowered_at || !w->next_nodes || !w->first_nodes || !loops) {
+    if (!w->producers || !w->needed || !w->last_readers || !w->last_uses || !w->bound_at || !w->lowered_at || !w->next_nodes || !w->first_nodes ||
+        !loops) {
         nac_free(loops);
         return nac_out_of_memory(w->lowering.error, "the model's tensors");
     }
@@ -436,6 +452,7 @@ static nac_status survey(walk *w) {
 }
 
 static void end(walk *w) {
+    nac_lower_free_sequences(&w->lowering);
     nac_free(w->producers);
     nac_free(w->needed);
     nac_free(w->last_readers);

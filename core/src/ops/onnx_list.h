@@ -16,7 +16,6 @@
     X(CastLike)             \
     X(Constant)             \
     X(ConstantOfShape)      \
-    X(CumSum)               \
     X(Dropout)              \
     X(Identity)             \
     X(Range)                \
@@ -43,6 +42,15 @@
     X(Scatter)              \
     X(ScatterElements)      \
     X(ScatterND)            \
+    /* sequence.c: lists of tensors */ \
+    X(ConcatFromSequence)   \
+    X(SequenceAt)           \
+    X(SequenceConstruct)    \
+    X(SequenceEmpty)        \
+    X(SequenceErase)        \
+    X(SequenceInsert)       \
+    X(SequenceLength)       \
+    X(SplitToSequence)      \
     /* shape_ops.c, slice_ops.c, pad.c, blocks.c: the same numbers, elsewhere */ \
     X(Concat)               \
     X(DepthToSpace)         \
@@ -73,6 +81,8 @@
     /* convolution.c */ \
     X(Conv)                 \
     X(ConvTranspose)        \
+    /* cumsum.c: sums of what lies in front */ \
+    X(CumSum)               \
     /* einsum.c, matmul.c: products of matrices */ \
     X(Einsum)               \
     X(Gemm)                 \

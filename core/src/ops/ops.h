@@ -52,18 +52,29 @@ NAC_GRADIENT(WHERE);
 
 /* ---- Lowering from ONNX ------------------------------------------------------------------------ */
 
-/* Binding of a constant without elements, which no graph holds: exporters join such lists to others. */
-enum { NAC_EMPTY = -2 };
+/* Bindings that are no values of the graph. */
+enum {
+    NAC_EMPTY = -2,    /* a constant without elements: exporters join such lists to others */
+    NAC_SEQUENCE = -3, /* NAC_SEQUENCE - i: nac_lowering.sequences[i] */
+};
+
+/* A list of values that exists while a model is lowered. */
+typedef struct nac_sequence {
+    int *values;
+    int count;
+} nac_sequence;
 
 /* One walk over the ONNX nodes with all sizes known. Each ONNX tensor is bound to a graph value; a tensor that depends on
  * constants alone becomes a constant, so Shape -> Gather -> Concat -> Reshape chains vanish on the way. */
 typedef struct nac_lowering {
     const nac_model *model;
     nac_graph *graph;
-    int *bindings;               /* [tensors of the model]: value, NAC_NONE or NAC_EMPTY */
+    int *bindings;               /* [tensors of the model]: value, NAC_NONE, or what is no value, see above */
     const bool *tapped;          /* [tensors of the model], or NULL: none */
     const nac_onnx_node *node;   /* the one being lowered */
     int round_nodes;             /* counted against NAC_MAX_ROUND_NODES */
+    nac_sequence *sequences;     /* never changed once they are made */
+    int sequence_count, sequence_capacity, sequence_values; /* values: of all of them */
     nac_error *error;
 } nac_lowering;
 
@@ -94,13 +105,20 @@ nac_status nac_lower_round(nac_lowering *lowering);
 /* Whether a result of the body is the same in every round, as far as one can see: made of nothing that rounds are given but the body's input i. */
 bool nac_lower_is_fixed(const nac_lowering *lowering, int tensor, int i);
 
+/* sequence.c: whether a node's input i may be a sequence. A node is refused before it is lowered where another one is. */
+bool nac_lower_takes_sequence(const nac_onnx_node *node, int i);
+void nac_lower_free_sequences(nac_lowering *lowering);
+
 /* lower.c: the tools of a nac_lower. */
 
 /* Value of input i. nac_lower_input fails where it is missing or without elements; nac_lower_optional gives NAC_NONE. */
 nac_status nac_lower_input(nac_lowering *lowering, int i, int *value);
 int nac_lower_optional(nac_lowering *lowering, int i);
+/* Input i as it stands in bindings, but for NAC_NONE. A sequence only where nac_lower_takes_sequence says so. */
+nac_status nac_lower_binding(nac_lowering *lowering, int i, int *binding);
 bool nac_lower_is_empty(const nac_lowering *lowering, int i);
 nac_status nac_lower_bind(nac_lowering *lowering, int output, int value);
+nac_status nac_lower_pass(nac_lowering *lowering, int output, int binding); /* a value, or what is none */
 void nac_lower_bind_empty(nac_lowering *lowering, int output); /* to a constant without elements: joined to others, or never read */
 
 /* The constant's integers (I64, or F32 of whole numbers); NAC_UNSUPPORTED when it isn't a constant. */

@@ -116,7 +116,10 @@ typedef struct recurrence {
 
 /* "Relu" is a CLAMP. */
 static nac_status read_activations(nac_lowering *lowering, recurrence *r) {
-    static const struct { const char *name; nac_unary kind; } known[] = {{"Relu", NAC_UNARY_CLAMP}, {"Sigmoid", NAC_UNARY_SIGMOID}, {"Tanh", NAC_UNARY_TANH}};
+    static const struct {
+        const char *name;
+        nac_unary kind;
+    } known[] = {{"Relu", NAC_UNARY_CLAMP}, {"Sigmoid", NAC_UNARY_SIGMOID}, {"Tanh", NAC_UNARY_TANH}};
     const char *const *names;
     const int wanted = r->D * r->cell->activations;
     int count;
@@ -127,7 +130,8 @@ static nac_status read_activations(nac_lowering *lowering, recurrence *r) {
         r->activations[i] = r->cell->defaults[i % r->cell->activations];
         if (count == 0) continue;
         while (k < NAC_COUNT(known) && strcmp(names[i], known[k].name) != 0) ++k;
-        if (k == NAC_COUNT(known)) return nac_lower_fail(lowering, NAC_UNSUPPORTED, "activation '%.20s'; Relu, Sigmoid and Tanh are supported", names[i]);
+        if (k == NAC_COUNT(known))
+            return nac_lower_fail(lowering, NAC_UNSUPPORTED, "activation '%.20s'; Relu, Sigmoid and Tanh are supported", names[i]);
         r->activations[i] = known[k].kind;
     }
     return NAC_OK;
@@ -171,7 +175,8 @@ static nac_status check_shape(nac_lowering *lowering, int value, const char *wha
     const nac_value *v = &lowering->graph->values[value];
     char text[NAC_SHAPE_TEXT], wanted_text[NAC_SHAPE_TEXT];
     if (v->type == NAC_F32 && nac_shape_equal(&v->shape, wanted)) return NAC_OK;
-    return nac_lower_fail(lowering, NAC_MALFORMED, "%s has shape %s where float32 %s is needed", what, nac_shape_text(&v->shape, text), nac_shape_text(wanted, wanted_text));
+    return nac_lower_fail(lowering, NAC_MALFORMED, "%s has shape %s where float32 %s is needed", what, nac_shape_text(&v->shape, text),
+                          nac_shape_text(wanted, wanted_text));
 }
 
 static nac_status read_sequence(nac_lowering *lowering, recurrence *r) {
@@ -195,7 +200,8 @@ static nac_status check_lengths(nac_lowering *lowering, const recurrence *r) {
     const nac_value *v = &lowering->graph->values[lengths];
     for (int i = 0; i < (int)nac_elements(&v->shape); ++i)
         if (nac_number_at(v, i) != r->T)
-            return nac_lower_fail(lowering, NAC_UNSUPPORTED, "a sequence of %g of %d steps; only whole sequences are supported", nac_number_at(v, i), r->T);
+            return nac_lower_fail(lowering, NAC_UNSUPPORTED, "a sequence of %g of %d steps; only whole sequences are supported", nac_number_at(v, i),
+                                  r->T);
     return NAC_OK;
 }
 
@@ -206,7 +212,8 @@ static nac_status read_states(nac_lowering *lowering, recurrence *r) {
         r->states[i] = nac_lower_optional(lowering, 5 + i);
         if (r->states[i] == NAC_NONE) continue;
         NAC_TRY(nac_as_row_major(lowering, r->states[i], &r->states[i]));
-        if (r->batch_first && lowering->graph->values[r->states[i]].shape.rank == 3) NAC_TRY(transpose(lowering, r->states[i], exchanged, &r->states[i]));
+        const bool turned = r->batch_first && lowering->graph->values[r->states[i]].shape.rank == 3;
+        if (turned) NAC_TRY(transpose(lowering, r->states[i], exchanged, &r->states[i]));
         NAC_TRY(check_shape(lowering, r->states[i], names[i], &wanted));
     }
     return NAC_OK;
@@ -222,7 +229,8 @@ static nac_status read_recurrence(nac_lowering *lowering, recurrence *r) {
     r->H = shape.rank == 3 ? shape.dims[1] / r->cell->gates : 0;
     const nac_shape wanted = nac_shape_make(3, (const int[]){r->D, r->cell->gates * r->H, r->H});
     NAC_TRY(check_shape(lowering, weights, "the matrix of the state", &wanted));
-    if (r->cell == &LSTM && nac_lower_optional(lowering, 7) != NAC_NONE) return nac_lower_fail(lowering, NAC_UNSUPPORTED, "peepholes are not supported");
+    if (r->cell == &LSTM && nac_lower_optional(lowering, 7) != NAC_NONE)
+        return nac_lower_fail(lowering, NAC_UNSUPPORTED, "peepholes are not supported");
     return read_states(lowering, r);
 }
 
@@ -295,8 +303,8 @@ static nac_status run_direction(nac_lowering *lowering, const recurrence *r, int
     NAC_TRY(times_sequence(lowering, r, direction, bias, &sequence));
     NAC_TRY(read_weights(lowering, r, direction, &l));
     for (int i = 0; i < r->cell->states; ++i) {
-        if (r->states[i] == NAC_NONE) NAC_TRY(nac_graph_add_constant(lowering->graph, NULL, NAC_F32, &state, NAC_ROW_MAJOR, &states[i], lowering->error));
-        else NAC_TRY(of_direction(lowering, r->states[i], direction, &states[i]));
+        if (r->states[i] != NAC_NONE) NAC_TRY(of_direction(lowering, r->states[i], direction, &states[i]));
+        else NAC_TRY(nac_graph_add_constant(lowering->graph, NULL, NAC_F32, &state, NAC_ROW_MAJOR, &states[i], lowering->error));
     }
     for (int i = 0; i < r->T; ++i) {
         const int t = backwards ? r->T - 1 - i : i;

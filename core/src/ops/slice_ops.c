@@ -67,22 +67,26 @@ nac_status nac_lower_pick(nac_lowering *lowering, int x, int axis, const int *po
     return NAC_OK;
 }
 
-static nac_status concat(nac_lowering *lowering, int *inputs, int given_count) {
-    int64_t given;
-    int axis, y, count = 0;
+nac_status nac_lower_concat(nac_lowering *lowering, int *values, int count, int64_t given, int *result) {
     nac_layout layout = NAC_ROW_MAJOR;
-    for (int i = 0; i < given_count; ++i) {
-        if (nac_lower_is_empty(lowering, i)) continue;
-        NAC_TRY(nac_lower_input(lowering, i, &inputs[count]));
-        /* One image that lies channels-last is enough: what meets it will be an image, too. */
-        if (lowering->graph->values[inputs[count++]].layout == NAC_CHANNELS_LAST) layout = NAC_CHANNELS_LAST;
-    }
+    int axis;
     if (count == 0) return nac_lower_fail(lowering, NAC_UNSUPPORTED, "what is joined has no elements");
-    for (int i = 0; i < count && layout == NAC_CHANNELS_LAST; ++i) NAC_TRY(nac_as_channels_last(lowering, inputs[i], &inputs[i]));
-    NAC_TRY(nac_attribute_int(lowering, "axis", INT64_MAX, &given));
-    NAC_TRY(nac_lower_axis(lowering, given, lowering->graph->values[inputs[0]].shape.rank, &axis));
-    if (count == 1) y = inputs[0];
-    else NAC_TRY(nac_lower_join(lowering, inputs, count, nac_physical_axis(layout, axis), &y));
+    /* One image that lies channels-last is enough: what meets it will be an image, too. */
+    for (int i = 0; i < count; ++i)
+        if (lowering->graph->values[values[i]].layout == NAC_CHANNELS_LAST) layout = NAC_CHANNELS_LAST;
+    for (int i = 0; i < count && layout == NAC_CHANNELS_LAST; ++i) NAC_TRY(nac_as_channels_last(lowering, values[i], &values[i]));
+    NAC_TRY(nac_lower_axis(lowering, given, lowering->graph->values[values[0]].shape.rank, &axis));
+    *result = values[0];
+    return count == 1 ? NAC_OK : nac_lower_join(lowering, values, count, nac_physical_axis(layout, axis), result);
+}
+
+static nac_status concat(nac_lowering *lowering, int *inputs, int given_count) {
+    int64_t axis;
+    int y, count = 0;
+    for (int i = 0; i < given_count; ++i)
+        if (!nac_lower_is_empty(lowering, i)) NAC_TRY(nac_lower_input(lowering, i, &inputs[count++]));
+    NAC_TRY(nac_attribute_int(lowering, "axis", INT64_MAX, &axis));
+    NAC_TRY(nac_lower_concat(lowering, inputs, count, axis, &y));
     return nac_lower_bind(lowering, 0, y);
 }
 
