@@ -1,10 +1,9 @@
 // @ts-check
 /** nac serve: a static server for the page, on this machine only. */
-import { createReadStream, existsSync } from 'node:fs';
-import { realpath, stat } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { open, realpath, stat } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import path from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import { NacError } from '../js/error.js';
 import { reasonOf } from '../js/host-node.js';
@@ -41,6 +40,9 @@ const TYPES = {
   '.txt': 'text/plain; charset=utf-8',
   '.md': 'text/plain; charset=utf-8',
 };
+
+/** Bytes of a file that are sent at a time. A model in pieces of 64 KiB takes a third longer to arrive. */
+const BLOCK = 1 << 20;
 
 /** @type {import('./shared/args.js').Command['run']} */
 export async function run({ values, paths }, { terminal, signal }) {
@@ -113,8 +115,28 @@ async function answer(root, request, response) {
     'x-content-type-options': 'nosniff',
   });
   if (request.method === 'HEAD') return void response.end();
-  // A model in pieces of Node's usual 64 KiB takes a third longer to arrive.
-  await pipeline(createReadStream(file.path, { highWaterMark: 1 << 20 }), response);
+  await send(file, response);
+}
+
+/**
+ * Through one block of memory: a stream takes a new one for every piece, which costs more than to read it.
+ * @param {{ path: string, size: number }} file
+ * @param {import('node:http').ServerResponse} response
+ */
+async function send({ path: name, size }, response) {
+  const handle = await open(name);
+  try {
+    const block = Buffer.allocUnsafe(Math.min(size, BLOCK));
+    for (let left = size; left > 0;) {
+      const { bytesRead } = await handle.read(block, 0, Math.min(left, block.length));
+      if (bytesRead === 0) throw new Error(`${name} has become shorter`);
+      left -= bytesRead;
+      await new Promise((resolve, reject) => response.write(block.subarray(0, bytesRead), (error) => (error ? reject(error) : resolve(undefined))));
+    }
+    response.end();
+  } finally {
+    await handle.close();
+  }
 }
 
 /**
