@@ -3,7 +3,6 @@
 import { readBody } from './body.js';
 import { NacError } from './error.js';
 import { addressBeside } from './host.js';
-import { imageSize } from './image-size.js';
 import { checkImageSize } from './limits.js';
 
 /** @typedef {import('./host.js').Host} Host */
@@ -37,6 +36,7 @@ export const host = {
 
   /** WebP, AVIF, GIF, …: whatever this browser shows. Its pixels may differ a little from another browser's. */
   async decode(bytes) {
+    const { imageSize } = await import('./image-size.js');
     const declared = imageSize(bytes);
     if (declared) checkImageSize(declared.width, declared.height);
     const blob = new Blob([/** @type {any} */ (bytes)]);

@@ -1,21 +1,27 @@
 // @ts-check
-/** The package in Node. index.js is the same for browsers. */
-import { build } from './build.js';
+/**
+ * The package in Node. index.js is the same for browsers.
+ *
+ * What a score does not need is imported by whoever calls it: every module more is a request more in front of the first one.
+ */
 import { Detector } from './detector.js';
 import { host } from './host-node.js';
-import { Workbench } from './workbench.js';
 
 export { Detector } from './detector.js';
-export { Engine } from './engine.js';
 export { NacError } from './error.js';
-export { compareSets, scoreSet } from './evaluate.js';
 export { chooseVariant, supports } from './variants.js';
 
 /** @param {import('./detector.js').CommonOptions & { model: import('./detector.js').ModelSource, profile: import('./detector.js').Source }} options */
 export const loadDetector = (options) => Detector.load(host, options);
 
 /** @param {import('./build.js').BuildOptions & import('./detector.js').CommonOptions} options */
-export const buildProfile = async (options) => (await build(host, options)).bytes;
+export const buildProfile = async (options) => (await (await import('./build.js')).build(host, options)).bytes;
 
 /** @param {import('./detector.js').CommonOptions & { model: import('./detector.js').ModelSource, layers?: import('./build.js').BuildOptions['layers'], preprocess?: string | object }} options */
-export const openWorkbench = (options) => Workbench.open(host, options);
+export const openWorkbench = async (options) => (await import('./workbench.js')).Workbench.open(host, options);
+
+/** @type {typeof import('./evaluate.js').scoreSet} */
+export const scoreSet = async (...given) => (await import('./evaluate.js')).scoreSet(...given);
+
+/** @type {typeof import('./evaluate.js').compareSets} */
+export const compareSets = async (...given) => (await import('./evaluate.js')).compareSets(...given);
