@@ -1,5 +1,6 @@
 // Memory in WebAssembly: what does not fit is refused with a number, what comes next still works, and nothing grows for ever.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import test, { before } from 'node:test';
 import v8 from 'node:v8';
 import vm from 'node:vm';
@@ -94,6 +95,23 @@ for (const [name, layers] of [
     assert.ok(ratio < 2.5, `${ratio} times the file`);
     session.close();
   });
+
+test('room for a model on its way is made once, is the system\'s to give as pieces come, and is what the model takes then', async () => {
+  const engine = await makeEngine();
+  const bytes = readFileSync(new URL('../../models/cifar10-resnet18.onnx', import.meta.url));
+  const start = engine.memoryBytes;
+  const resident = process.memoryUsage().rss;
+  engine.expectModel(1000, bytes.length);
+  const reserved = engine.memoryBytes;
+  assert.ok(reserved - start > bytes.length, `${start} bytes became ${reserved}`);
+  assert.ok(process.memoryUsage().rss - resident < bytes.length / 2, 'a promise takes no memory');
+  engine.expectModel(bytes.length, bytes.length);
+  assert.ok(process.memoryUsage().rss - resident > bytes.length);
+  engine.openModel(bytes).close();
+  assert.equal(engine.memoryBytes, reserved);
+  engine.expectModel(1, 2 ** 31 - 1); // more than there is
+  assert.equal(tinyLogits(engine).length > 0, true);
+});
 
 test('sizes that XNNPACK would multiply past 32 bits are left to plain loops', async () => {
   // 1250 x 1250 windows of 27 x 27 pixels, four bytes each: 4.56 GB of pointers, of which 32 bits keep 0.26.

@@ -123,19 +123,21 @@ test('the worker that starts first gets the model as it comes; others, and the o
   const setup = withResolvers();
   const pool = new Pool(createWorker, setup.promise, 2);
   const shared = Uint8Array.of(0, 3, 4, 5, 0);
-  pool.feed(model.slice(0, 2));
-  pool.feed(shared.subarray(1, 4));
+  pool.prepare('binary');
+  pool.feed(model.slice(0, 2), 5);
+  pool.feed(shared.subarray(1, 4), 5);
   setup.resolve({ model, sha256: Promise.resolve('digits') });
   await soon();
   assert.deepEqual([...shared], [0, 3, 4, 5, 0], 'what is a part of something else is copied');
   const [first] = workers;
-  assert.deepEqual(first.posted.map(({ piece, sha256 }) => sha256 ?? (piece ? [...piece] : null)), [[1, 2], [3, 4, 5], null, 'digits']);
-  assert.deepEqual([first.posted[2].setup.model, first.posted[2].setup.hashed], [undefined, true]);
+  const [{ module }, one, two, { setup: rest }, { sha256 }] = first.posted;
+  assert.deepEqual([module, one, two, sha256], ['binary', { piece: Uint8Array.of(1, 2), total: 5 }, { piece: Uint8Array.of(3, 4, 5), total: 5 }, 'digits']);
+  assert.deepEqual([rest.model, rest.hashed, first.posted.length], [undefined, true, 5]);
 
   first.failure('it fell over');
   await soon();
-  const [{ setup: again }, ...rest] = workers[1].posted;
-  assert.deepEqual([again.model, rest], [model, [{ sha256: 'digits' }]]);
+  const [{ setup: again }, ...others] = workers[1].posted;
+  assert.deepEqual([again.model, others], [model, [{ sha256: 'digits' }]]);
   assert.deepEqual([...model], [1, 2, 3, 4, 5]);
   pool.close();
 });

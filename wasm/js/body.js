@@ -7,7 +7,8 @@ import { checkSize } from './limits.js';
  * by what has come.
  * @param {Response} response
  * @param {{ kind?: import('./limits.js').Kind, name: string, onProgress?: (progress: { loaded: number, total: number | null }) => void,
- *   onPiece?: (piece: Uint8Array) => void }} options onPiece: is given every piece, to keep
+ *   onPiece?: (piece: Uint8Array, total: number | null) => void }} options onPiece: is given every piece, to keep, and how many bytes all of them
+ *   will have by what the server says
  */
 export async function readBody(response, { kind, name, onProgress, onPiece }) {
   // A compressed body's length is not that of what arrives here.
@@ -26,7 +27,7 @@ export async function readBody(response, { kind, name, onProgress, onPiece }) {
       if (loaded + value.length > bytes.length) bytes = enlarged(bytes, loaded, loaded + value.length <= promised ? promised : 2 * (loaded + value.length));
       bytes.set(value, loaded);
       loaded += value.length;
-      onPiece?.(value);
+      onPiece?.(value, total);
       onProgress?.({ loaded, total });
     }
   } catch (error) {

@@ -59,20 +59,22 @@ export async function loadModule(host, { wasm, variant: asked = 'auto', signal, 
  * All that a worker needs, read and compiled.
  * @param {Host} host
  * @param {PoolOptions} options
- * @param {(piece: Uint8Array) => void} onPiece of the model, as it comes
+ * @param {object} early
+ * @param {(module: WebAssembly.Module) => void} early.onModule the binary
+ * @param {import('./host.js').OnPiece} early.onPiece of the model, as it comes
  * @returns {Promise<import('./runner.js').Setup & { sha256: Promise<string> }>}
  */
-async function loadSetup(host, options, onPiece) {
+async function loadSetup(host, options, { onModule, onPiece }) {
   const { model: modelSource, profile: profileSource, preprocess, taps, signal, onProgress } = options;
   const report = (/** @type {'model' | 'profile'} */ stage) => (/** @type {import('./model-source.js').Amount} */ amount) => onProgress?.({ stage, ...amount });
   const [{ module, variant }, { model, files }, profile] = await Promise.all([
-    loadModule(host, options),
+    loadModule(host, options).then((loaded) => (onModule(loaded.module), loaded)),
     readModel(host, modelSource, { signal, onProgress: report('model'), onPiece }),
     profileSource === undefined ? undefined : readSource(host, profileSource, { kind: 'profile', signal, onProgress: report('profile') }),
   ]);
   signal?.throwIfAborted();
-  // Workers need it last of all.
-  const sha256 = hashModel({ model, files });
+  // Workers need it last of all: they are handed the rest before this thread is kept busy by a copy of the model.
+  const sha256 = new Promise((resolve) => setTimeout(resolve)).then(() => hashModel({ model, files }));
   sha256.catch(() => {}); // it is looked at when it is needed
   const names = { model: sourceName(divideModel(modelSource).model), profile: sourceName(profileSource) };
   return { module, variant, model, files, sha256, profile, names, preprocess, taps };
@@ -85,7 +87,7 @@ async function loadSetup(host, options, onPiece) {
  */
 export async function openPool(host, options) {
   const { signal } = options;
-  const setup = loadSetup(host, options, (piece) => pool.feed(piece));
+  const setup = loadSetup(host, options, { onModule: (module) => pool.prepare(module), onPiece: (piece, total) => pool.feed(piece, total) });
   const workers = options.workers ?? Math.max(1, Math.min(host.cores() - 1, 4));
   const pool = workers === 0 ? new Inline(setup) : new Pool(options.createWorker ?? host.createWorker, setup, workers, options.timeout);
   const abort = () => pool.close();

@@ -80,6 +80,15 @@ export class Engine {
   }
 
   /**
+   * Before the model is there: makes room for it and for the weights that a session will make of it, about twice its size altogether.
+   * @param {number} come bytes of the model that are there; there is only so much to be expected of the rest
+   * @param {number} total bytes that it will have
+   */
+  expectModel(come, total) {
+    this.#heap.warm(2 * come, 2 * total);
+  }
+
+  /**
    * @param {Uint8Array | Uint8Array[]} bytes an ONNX file, in one piece or several; copied
    * @param {{ check?: boolean, files?: import('./model-source.js').NamedBytes[] }} [options] check: refuse a model with an operator that is not supported;
    *   files: those that it names for its weights, copied too. Others are not looked at

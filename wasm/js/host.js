@@ -2,13 +2,15 @@
 /**
  * What the package needs of its surroundings. index.js brings a browser's, node.js Node's; nothing else knows which it is.
  *
+ * @typedef {(piece: Uint8Array, total: number | null) => void} OnPiece see body.js
+ *
  * @typedef {object} Host
  * @property {() => number} cores
  * @property {(variant: import('./variants.js').Variant) => URL} wasm where the binary lies
  * @property {(variant: 'auto' | import('./variants.js').Variant) => void} prepare before the variant is chosen
  * @property {import('./pool.js').CreateWorker} createWorker
  * @property {(source: URL | string, options: { kind?: import('./limits.js').Kind, signal?: AbortSignal, onProgress?: (progress: { loaded: number, total: number | null }) => void,
- *   onPiece?: (piece: Uint8Array) => void }) => Promise<Uint8Array>} read
+ *   onPiece?: OnPiece }) => Promise<Uint8Array>} read
  *   kind: of what; a limit for its size. onPiece: where the host likes, it is given what comes from a server as it comes, to keep
  * @property {(source: URL | string, name: string) => URL | string | null} beside the file of that name in the folder of another, null where that is in none
  * @property {(bytes: Uint8Array) => Promise<{ pixels: Uint8Array, width: number, height: number } | null>} [decode]

@@ -23,7 +23,7 @@ const AT_ONCE = 8;
  * The bytes of a model, a profile or a binary.
  * @param {Host} host
  * @param {Source} source
- * @param {{ kind?: import('./limits.js').Kind, signal?: AbortSignal, onProgress?: (amount: Amount) => void, onPiece?: (piece: Uint8Array) => void }} options
+ * @param {{ kind?: import('./limits.js').Kind, signal?: AbortSignal, onProgress?: (amount: Amount) => void, onPiece?: import('./host.js').OnPiece }} options
  */
 export async function readSource(host, source, options) {
   const { kind } = options;
@@ -74,7 +74,7 @@ function findFile(name, files) {
 /**
  * @param {Host} host
  * @param {ModelSource} source
- * @param {{ signal?: AbortSignal, onProgress?: (amount: Amount) => void, onPiece?: (piece: Uint8Array) => void }} [options] progress: of all files
+ * @param {{ signal?: AbortSignal, onProgress?: (amount: Amount) => void, onPiece?: import('./host.js').OnPiece }} [options] progress: of all files
  *   together; pieces: of the model's own
  * @returns {Promise<{ model: Uint8Array, files: NamedBytes[] }>}
  */

@@ -4,7 +4,6 @@
  * than a task may, takes only the task it had with it, and another is started in its place.
  */
 import { NacError, packError, unpackError } from './error.js';
-import { Runner } from './runner.js';
 
 /**
  * @typedef {import('./runner.js').Setup} Setup
@@ -142,16 +141,25 @@ export class Pool {
     if (this.#queue.length > starting && this.#members.size < this.size) this.#start();
   }
 
+  /** The binary, in front of the setup, for the worker that starts: its engine makes room for the model while that comes.
+   * @param {WebAssembly.Module} module
+   */
+  prepare(module) {
+    const [first] = this.#members;
+    first?.worker.post({ module });
+  }
+
   /**
    * A piece of the model, in front of the setup, for the worker that starts: it moves there, where the whole model would be copied twice.
    * @param {Uint8Array} piece is not to be used any more
+   * @param {number | null} total bytes of all pieces, where that is known
    */
-  feed(piece) {
+  feed(piece, total) {
     const [first] = this.#members;
     if (!first) return;
     const own = piece.length === piece.buffer.byteLength ? piece : piece.slice();
     first.fed += own.length;
-    first.worker.post({ piece: own }, [own.buffer]);
+    first.worker.post({ piece: own, total }, [own.buffer]);
   }
 
   #start() {
@@ -238,19 +246,21 @@ export class Pool {
 /** The same without a worker: tasks run in this thread, one after another. */
 export class Inline {
   size = 1;
-  /** @type {Promise<Runner>} */
+  /** @type {Promise<import('./runner.js').Runner>} */
   #runner;
   #last = Promise.resolve();
   #closed = false;
 
   /** @param {Setup | Promise<Setup>} setup */
   constructor(setup) {
-    this.#runner = Promise.resolve(setup).then((given) => Runner.create({ ...given }));
+    // Where there are workers, they alone import it.
+    this.#runner = Promise.all([setup, import('./runner.js')]).then(([given, { Runner }]) => Runner.create({ ...given }));
     this.ready = this.#runner.then((runner) => runner.describe());
     this.ready.catch(() => {});
   }
 
-  /** The model comes with the setup. */
+  /** All comes with the setup. */
+  prepare() {}
   feed() {}
 
   /**

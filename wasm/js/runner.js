@@ -72,9 +72,12 @@ export class Runner {
     this.#batch = Number.isInteger(fixed) && fixed > 0 ? fixed : 1;
   }
 
-  /** @param {Setup} setup its model is given up */
-  static async create(setup) {
-    const runner = new Runner(await Engine.create(setup.module), setup);
+  /**
+   * @param {Setup} setup its model is given up
+   * @param {Engine} [engine] of its module, where there is one already
+   */
+  static async create(setup, engine) {
+    const runner = new Runner(engine ?? (await Engine.create(setup.module)), setup);
     let failure;
     try {
       runner.prepare();

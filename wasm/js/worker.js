@@ -2,9 +2,11 @@
 /**
  * The inside of a worker: one runner, one task at a time. The two hosts' workers differ only in their port.
  *
- * In: pieces of the model, or none, { piece }; { setup }; { sha256 } of the model, where the setup says so; then { id, task }.
+ * In: the binary, { module }, and pieces of the model, { piece, total }, or neither; { setup }; { sha256 } of the model, where the setup
+ * says so; then { id, task }.
  * Out: { ready } or { failed }, then { id, result } or { id, error }.
  */
+import { Engine } from './engine.js';
 import { NacError, packError } from './error.js';
 import { Runner } from './runner.js';
 
@@ -20,17 +22,27 @@ export function serve(port) {
   let runner;
   /** @type {Uint8Array[]} */
   const pieces = [];
+  let come = 0;
+  /** In front of the setup, where the binary is. @type {Promise<Engine | undefined> | undefined} */
+  let engine;
   let tellHash = (/** @type {string} */ _digits) => {};
   const hash = /** @type {Promise<string>} */ (new Promise((resolve) => (tellHash = resolve)));
 
-  port.listen(async ({ piece, setup, sha256, id, task }) => {
-    if (piece) return void pieces.push(piece);
+  port.listen(async ({ module, piece, total, setup, sha256, id, task }) => {
+    // Why it could not be started is said when it is needed.
+    if (module) return void (engine = Engine.create(module).catch(() => undefined));
+    if (piece) {
+      pieces.push(piece);
+      come += piece.length;
+      if (total) (await engine)?.expectModel(come, total);
+      return;
+    }
     if (sha256) return tellHash(sha256);
     if (setup) {
       try {
         const fed = pieces.splice(0); // not all of them in a worker that was started later: it gets the model whole
         const { model = fed, hashed, ...rest } = setup;
-        runner = await Runner.create({ ...rest, model, sha256: hashed ? hash : undefined });
+        runner = await Runner.create({ ...rest, model, sha256: hashed ? hash : undefined }, await engine);
         port.post({ ready: runner.describe() });
       } catch (error) {
         port.post({ failed: packError(error) });

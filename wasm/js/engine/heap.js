@@ -9,12 +9,16 @@ import { NacError } from '../error.js';
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
+/** Bytes that a system gives at a time, at least. */
+const PAGE = 4096;
 
 /** @typedef {number} Address */
 
 export class Heap {
   /** Cells for results: two addresses or sizes, and a status that failed. */
   #cells;
+  /** Bytes that warm() has had. */
+  #warm = 0;
 
   /** @param {Record<string, any>} exports of the instance */
   constructor(exports) {
@@ -77,6 +81,21 @@ export class Heap {
    */
   reserve(bytes) {
     if (bytes < 2 ** 32) this.exports.free(this.exports.malloc(bytes));
+  }
+
+  /**
+   * Has the system give memory that is going to be allocated. It does so page by page, when each is first written to, which takes longer than
+   * what is then done with it.
+   * @param {number} bytes to have now
+   * @param {number} total of all calls: the memory grows once
+   */
+  warm(bytes, total) {
+    if (total >= 2 ** 32) return;
+    const address = this.exports.malloc(total) >>> 0;
+    if (address === 0) return;
+    const block = this.u8(address, total);
+    for (; this.#warm < Math.min(bytes, total); this.#warm += PAGE) block[this.#warm] = 0;
+    this.free(address);
   }
 
   /** @param {Address} address */
