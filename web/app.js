@@ -1,5 +1,6 @@
 // @ts-check
 /** The page: what comes in, the detector, and what is shown. */
+import { bundled } from './engine/bundled.js';
 import './engine/engine-state.js';
 import './intake/drop.js';
 import './batch/gallery.js';
@@ -37,10 +38,10 @@ let touched = false;
 /**
  * Loads a model and its profile. Where that fails, the one before stays in force.
  * @param {{ model?: File[], profile?: File }} own the visitor's; the bundled ones where there is none
+ * @param {Promise<Loaded>} [attempt] that is under way
  */
-async function start(own) {
+async function start(own, attempt = load(own, (progress) => state.progress(progress))) {
   const before = current;
-  const attempt = load(own, (progress) => state.progress(progress));
   loading = attempt.catch((error) => before ?? Promise.reject(error));
   loading.catch(() => state.failed());
   const began = performance.now();
@@ -187,8 +188,5 @@ addEventListener('nac-open', (event) => {
 
 find('nac-evaluation').detector = () => loading;
 view.showBusy('Loading the model…');
-start({}).then(
-  // Something to look at, unless the visitor was faster.
-  () => touched || samples.chooseFirst(),
-  (error) => fail(error, { subject: 'model' }),
-);
+// Something to look at, unless the visitor was faster.
+samples.chooseFirst(start({}, bundled).then(() => !touched));

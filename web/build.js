@@ -3,6 +3,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { flatten } from './bundle/flat.js';
 import { secure } from './bundle/integrity.js';
 import { release } from './bundle/release.js';
 import { writeSingle } from './bundle/single.js';
@@ -27,6 +28,16 @@ async function edit(name, change) {
   fs.writeFileSync(file, await change(fs.readFileSync(file, 'utf8')));
 }
 
+/** One style sheet, in the place of the first, instead of one for each room. @param {string} html */
+function joinStyles(html) {
+  const [[first], ...rest] = [...html.matchAll(/ *<link rel="stylesheet" href="([^"]+)">\n/g)].map(([tag, href]) => [path.join(dist, href), tag]);
+  for (const [sheet] of rest) {
+    fs.appendFileSync(first, fs.readFileSync(sheet));
+    fs.rmSync(sheet);
+  }
+  return rest.reduce((page, [, tag]) => page.replace(tag, ''), html);
+}
+
 copy('web', (name) => /\.(js|css|svg|html)$/.test(name) && !/^(build\.js|index\.html|bundle\/|offline\/service-worker\.js)/.test(name));
 copy('wasm/js', (name) => name.endsWith('.js') && !name.endsWith('-node.js') && name !== 'node.js');
 copy('models/samples', (name) => name.endsWith('.png'));
@@ -45,6 +56,9 @@ const page = fs.readFileSync(path.join(root, 'web/index.html'), 'utf8')
   .replaceAll('="../', '="./');
 fs.writeFileSync(path.join(dist, 'index.html'), page);
 await writeSingle(dist);
+await edit('index.html', (html) => joinStyles(html));
+// The page and its workers; the modules themselves stay for the elements and the demos.
+for (const name of ['web/app.js', 'wasm/js/worker-browser.js']) await flatten(path.join(dist, name));
 
 const pages = ['index.html', ...fs.readdirSync(path.join(dist, 'web'), { recursive: true }).map((name) => `web/${name}`).filter((name) => name.endsWith('.html'))];
 for (const name of pages) await edit(name, (html) => secure(html, path.dirname(path.join(dist, name))));

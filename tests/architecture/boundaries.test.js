@@ -67,6 +67,28 @@ test('JavaScript imports point down only', () => {
   assert.deepEqual(occurrences(/^web\/.*\.js$/, /from '(\.\.\/)+(wasm\/(?!js\/)|core|tests|bench)\//), []);
 });
 
+/** Modules that come with one before it can run, itself among them. */
+function comeWith(file, found = new Set()) {
+  if (found.has(file)) return found;
+  found.add(file);
+  for (const [, name] of read(file).matchAll(/^(?:import|export) .*from '(\.[^']+)';$/gm)) comeWith(path.posix.join(path.posix.dirname(file), name), found);
+  return found;
+}
+
+test('the package comes with what a worker is loaded by, and a worker with what a score is made of', () => {
+  const early = (entry) => [...comeWith(`wasm/js/${entry}.js`)].map((file) => path.posix.relative('wasm/js', file));
+  const forWorkers = /^(engine|runner|result|explain)\b/;
+  const forProfiles = /^(build|collector|states|subset|synthetic|tune|judge|workbench|evaluate|inspect)\b/;
+  for (const entry of ['index', 'node']) {
+    assert.ok(early(entry).includes('detector.js'));
+    assert.deepEqual(early(entry).filter((file) => forWorkers.test(file) || forProfiles.test(file)), [], entry);
+  }
+  for (const entry of ['worker-browser', 'worker-node']) {
+    assert.ok(early(entry).includes('engine/heap.js'));
+    assert.deepEqual(early(entry).filter((file) => forProfiles.test(file)), [], entry);
+  }
+});
+
 test('only the engine sees the heap', () => {
   const peeking = occurrences(/^(wasm\/(js|cli)|web)\/.*\.js$/, /\bHEAP(U8|F32|32)\b|\.memory\.buffer/);
   assert.deepEqual(peeking.filter((line) => !/^wasm\/js\/engine/.test(line)), []);

@@ -128,15 +128,17 @@ test('a release of which a file is another is not installed', async () => {
   await page.context().close();
 });
 
-test('a module or style sheet that was altered on the server does not run', async () => {
-  const file = path.join(site, 'web/words.js');
-  writeFileSync(file, `${readFileSync(file, 'utf8')}\nwindow.altered = true;\n`);
-  const { page, faults } = await openPage(browser, address);
-  await page.waitForTimeout(500);
-  assert.equal(await page.evaluate(() => window.altered), undefined);
-  assert.ok(faults.some((text) => /integrity/.test(text) && /words\.js/.test(text)), faults.join('\n'));
-  await page.context().close();
-});
+for (const [where, name] of [['', 'web/app.js'], ['', 'web/style.css'], ['web/demo/dashboard.html', 'web/words.js']])
+  test(`what was altered on the server does not run: ${name}`, async () => {
+    const file = path.join(site, name);
+    const addition = name.endsWith('.css') ? '\n:root { --altered: 1; }\n' : '\nwindow.altered = true;\n';
+    writeFileSync(file, `${readFileSync(file, 'utf8')}${addition}`);
+    const { page, faults } = await openPage(browser, `${address}${where}`);
+    await page.waitForTimeout(500);
+    assert.equal(await page.evaluate(() => window.altered ?? getComputedStyle(document.documentElement).getPropertyValue('--altered')), '');
+    assert.ok(faults.some((text) => /integrity/.test(text) && text.includes(path.basename(name))), faults.join('\n'));
+    await page.context().close();
+  });
 
 test('bytes that leave the tab are counted', async () => {
   const opened = await open();

@@ -26,6 +26,17 @@ test('the page opens with a result, within its policy and from its own server on
   await clean(opened);
 });
 
+test('in front of its first result the page asks for one script, one style sheet and one worker', async () => {
+  const opened = await open();
+  const asked = await opened.page.evaluate(() => {
+    const score = performance.getEntriesByName('nac-first-score')[0].startTime;
+    const before = performance.getEntriesByType('resource').filter(({ startTime }) => startTime < score);
+    return before.map(({ name }) => new URL(name).pathname).filter((name) => /\.(js|css)$/.test(name));
+  });
+  assert.deepEqual(asked.sort(), ['/wasm/js/worker-browser.js', '/web/app.js', '/web/style.css']);
+  await clean(opened);
+});
+
 test('while the model is on its way, the page says how much of it has come', async () => {
   const size = (name) => statSync(path.join(DIST, name)).size;
   const model = readFileSync(path.join(DIST, 'models/cifar10-resnet18.onnx'));

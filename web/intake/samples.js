@@ -17,9 +17,10 @@ export class Samples extends HTMLElement {
     const tile = (/** @type {string} */ folder, /** @type {string} */ name) => {
       const path = `${folder}/${name}.png`;
       const url = locateSample(path).href;
+      // Lazy: all of them are asked for when the page is laid out, behind the binary and the worker, not in front of them.
       const words = name.replaceAll('-', ' ');
       const button = h('button', { type: 'button', class: 'sample', title: words, click: () => this.#choose([path]) },
-        h('img', { src: url, alt: words, width: 32, height: 32, class: 'pixelated' }));
+        h('img', { src: url, alt: words, width: 32, height: 32, loading: 'lazy', class: 'pixelated' }));
       this.#tiles.set(path, button);
       return h('li', null, button);
     };
@@ -33,15 +34,15 @@ export class Samples extends HTMLElement {
     );
   }
 
-  /** @param {string[]} paths */
-  async #choose(paths) {
+  /** @param {string[]} paths @param {boolean | Promise<boolean>} [wanted] after all */
+  async #choose(paths, wanted = true) {
     try {
       const files = await Promise.all(paths.map(async (path) => {
         const response = await fetch(locateSample(path));
         if (!response.ok) throw new NacError('NOT_FOUND', `${path}: the server answers ${response.status}`);
         return new File([await response.blob()], path, { type: 'image/png' });
       }));
-      emit(this, 'nac-files', { files });
+      if (await wanted) emit(this, 'nac-files', { files });
     } catch (error) {
       emit(this, 'nac-failed', { error, subject: 'model' });
     }
@@ -58,9 +59,9 @@ export class Samples extends HTMLElement {
     for (const [name, tile] of this.#tiles) tile.setAttribute('aria-pressed', String(name === path));
   }
 
-  /** Shows what a first visitor should see. */
-  chooseFirst() {
-    return this.#choose(['cifar10/ship.png']);
+  /** Shows what a first visitor should see, fetched at once. @param {boolean | Promise<boolean>} [wanted] whether it is, when all is ready for it */
+  chooseFirst(wanted) {
+    return this.#choose(['cifar10/ship.png'], wanted);
   }
 }
 
