@@ -1,10 +1,10 @@
 // The first score from nothing in Chromium: binary, model and profile fetched from this machine, compiled, loaded, one image scored. Stage
 // by stage in the page's own thread; as a program does it (loadDetector, with a worker, where stages overlap); and in the built page, for a
 // visitor who comes for the first time. Every round has a browser context of its own, so nothing is cached, and begins when the browser is at
-// rest: with every window Chromium loads the pages that its address bar is made of, which takes two cores most of a second.
+// rest.
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { launch, serve } from '../tests/browser/helpers/browser.js';
+import { launch, rest, serve } from '../tests/browser/helpers/browser.js';
 import { summarise } from './report.js';
 
 const ROOT = path.resolve(fileURLToPath(import.meta.url), '../..');
@@ -61,27 +61,6 @@ async function whole() {
   return { 'from nothing to the first score (loadDetector)': ms };
 }
 
-/** Milliseconds between two looks at what the browser has worked, and the work that a browser at rest does in them. */
-const LOOK = 200;
-const REST = 20;
-// Of a machine on which that never happens.
-const PATIENCE = 10_000;
-
-/** Waits until a browser has nothing to do. @param {import('playwright-core').CDPSession} session of the browser */
-async function rest(session) {
-  const worked = async () => {
-    const { processInfo } = await session.send('SystemInfo.getProcessInfo');
-    return processInfo.reduce((sum, { cpuTime }) => sum + 1000 * cpuTime, 0);
-  };
-  const started = performance.now();
-  for (let calm = 0, before = await worked(); calm < 2 && performance.now() - started < PATIENCE;) {
-    await new Promise((resolve) => setTimeout(resolve, LOOK));
-    const now = await worked();
-    calm = now - before <= REST ? calm + 1 : 0;
-    before = now;
-  }
-}
-
 /** What a function measures in a page of this origin. */
 const inPage = (/** @type {() => Promise<Record<string, number>>} */ work) => (page) => page.evaluate(work);
 
@@ -99,7 +78,6 @@ async function visit(page, address) {
 export async function measureFirstScore({ rounds }) {
   const server = await serve(ROOT);
   const browser = await launch();
-  const session = await browser.newBrowserCDPSession();
   const times = new Map();
   try {
     for (let round = 0; round < rounds; round++)
@@ -107,7 +85,7 @@ export async function measureFirstScore({ rounds }) {
         const context = await browser.newContext();
         const page = await context.newPage();
         await page.goto(`${server.address}README.md`); // some text
-        await rest(session);
+        await rest(browser);
         const measured = await measure(page, server.address);
         for (const [stage, ms] of Object.entries(measured)) times.set(stage, [...(times.get(stage) ?? []), ms]);
         await context.close();

@@ -31,6 +31,33 @@ export async function launch(flags = []) {
   return chromium.launch({ executablePath, args: [...FLAGS, ...flags], headless: true });
 }
 
+/** Milliseconds between two looks at what the browser has worked, and the work that a browser at rest does in them. */
+const LOOK = 200;
+const REST = 20;
+// Of a machine on which that never happens.
+const PATIENCE = 10_000;
+
+/**
+ * Waits until the browser has nothing to do: for every window Chromium loads the pages that its address bar is made of, which keeps two cores
+ * busy for most of a second.
+ * @param {import('playwright-core').Browser} browser
+ */
+export async function rest(browser) {
+  const session = await browser.newBrowserCDPSession();
+  const worked = async () => {
+    const { processInfo } = await session.send('SystemInfo.getProcessInfo');
+    return processInfo.reduce((sum, { cpuTime }) => sum + 1000 * cpuTime, 0);
+  };
+  const started = performance.now();
+  for (let calm = 0, before = await worked(); calm < 2 && performance.now() - started < PATIENCE;) {
+    await new Promise((resolve) => setTimeout(resolve, LOOK));
+    const now = await worked();
+    calm = now - before <= REST ? calm + 1 : 0;
+    before = now;
+  }
+  await session.detach();
+}
+
 /** Serves a folder on a free port. @returns {Promise<{ address: string, close: () => void }>} */
 export async function serve(folder = DIST) {
   const server = await listen(await realpath(folder), 0);
@@ -45,10 +72,10 @@ export async function serve(folder = DIST) {
 
 /**
  * A page that keeps account of what must not happen. Without the service worker, unless the options allow it: every context would
- * fill a cache of its own.
+ * fill a cache of its own. With atRest, it is opened when the browser has done what it does for every window.
  * @returns {Promise<{ page: import('playwright-core').Page, faults: string[], elsewhere: string[] }>}
  */
-export async function openPage(browser, address, options = {}) {
+export async function openPage(browser, address, { atRest = false, ...options } = {}) {
   const context = await browser.newContext({ viewport: { width: 1240, height: 900 }, serviceWorkers: 'block', ...options });
   context.setDefaultTimeout(120_000); // a machine that builds besides is slow, and no test is about that
   const page = await context.newPage();
@@ -68,6 +95,7 @@ export async function openPage(browser, address, options = {}) {
     window.violations = [];
     document.addEventListener('securitypolicyviolation', (event) => window.violations.push(`${event.violatedDirective} ${event.blockedURI}`));
   });
+  if (atRest) await rest(browser);
   await page.goto(address);
   return { page, faults, elsewhere };
 }
