@@ -1,4 +1,5 @@
-// node tests/oracle/run_network.js MODEL.onnx INPUT.f32 N,3,H,W OUT.f32 [--variant simd|relaxed] [--rounds 0] [--layers a=none,b]
+// node tests/oracle/run_network.js MODEL.onnx INPUT.f32 N,3,H,W OUT.f32 [--variant simd|relaxed]
+//     [--backend xnnpack|reference] [--rounds 0] [--layers a=none,b]
 //
 // One network on one input with the taps that auto chooses, or others, for torchvision_parity.py and kinks.py. OUT: logits [N, K], then z and g [N, neurons] of
 // each tap. Prints JSON: { classes, taps: [{name, pool, neurons}], forwardMs, backwardMs, arenaBytes, weightBytes, heapBytes, residentBytes };
@@ -9,7 +10,10 @@ import { parseLayers } from '../../wasm/js/build.js';
 import { Engine } from '../../wasm/js/engine.js';
 import { host } from '../../wasm/js/host-node.js';
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { variant: { type: 'string', default: 'simd' }, rounds: { type: 'string', default: '1' }, layers: { type: 'string', default: '' } } });
+const { values, positionals } = parseArgs({ allowPositionals: true, options: {
+  variant: { type: 'string', default: 'simd' }, backend: { type: 'string', default: 'xnnpack' },
+  rounds: { type: 'string', default: '1' }, layers: { type: 'string', default: '' },
+} });
 const [modelFile, inputFile, shape, outFile] = positionals;
 const [N, C, H, W] = shape.split(',').map(Number);
 
@@ -17,7 +21,7 @@ host.prepare(values.variant);
 const engine = await Engine.create(await WebAssembly.compile(readFileSync(host.wasm(values.variant))));
 const model = engine.openModel(readFileSync(modelFile));
 const layers = values.layers ? parseLayers(values.layers.split(',')) : undefined;
-const session = engine.createSession(model, { batch: 1, height: H, width: W, taps: layers, closeModel: true });
+const session = engine.createSession(model, { batch: 1, height: H, width: W, taps: layers, backend: values.backend, closeModel: true });
 
 const input = new Float32Array(new Uint8Array(readFileSync(inputFile)).buffer);
 const { classes, taps } = session;

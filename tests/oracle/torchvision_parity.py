@@ -1,6 +1,6 @@
 """torchvision's classifiers and those of families.py, with the taps that auto chooses, against PyTorch autograd.
 
-    /usr/bin/python3 tests/oracle/torchvision_parity.py [--variant simd|relaxed] [--opset 13] [--size PIXELS|HxW] [--unfused] [--fixed-batch] [--markdown] resnet18 vit_b_16 ...
+    /usr/bin/python3 tests/oracle/torchvision_parity.py [--variant simd|relaxed] [--backend xnnpack|reference] [--opset 13] [--size PIXELS|HxW] [--unfused] [--fixed-batch] [--markdown] resnet18 vit_b_16 ...
 
 Each network has random weights that keep it well conditioned (see `make`), is exported by plain torch.onnx.export and run by
 tests/oracle/run_network.js on two images. No names are matched: every tensor that PyTorch computes on the way is recorded, the one whose pooled
@@ -97,7 +97,7 @@ def other_bins(a, b):
 
 def run_ours(folder, args, height, width):
     command = ["node", "--experimental-wasm-relaxed-simd", str(ROOT / "tests/oracle/run_network.js"), str(folder / "model.onnx"), str(folder / "input.f32"), f"{IMAGES},3,{height},{width}",
-               str(folder / "out.f32"), "--variant", args.variant, "--rounds", str(args.rounds), "--layers", getattr(args, "layers", "")]
+               str(folder / "out.f32"), "--variant", args.variant, "--backend", getattr(args, "backend", "xnnpack"), "--rounds", str(args.rounds), "--layers", getattr(args, "layers", "")]
     report = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
     numbers, at = np.fromfile(folder / "out.f32", np.float32), 0
 
@@ -178,6 +178,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="+")
     parser.add_argument("--variant", default="simd")
+    parser.add_argument("--backend", default="xnnpack", help="reference: plain loops, hundreds of times slower")
     parser.add_argument("--size", type=lambda text: [int(side) for side in text.split("x")] * (1 if "x" in text else 2), help="of the input, PIXELS or HxW; the network's own by default")
     parser.add_argument("--unfused", action="store_true", help="keep batch norms as nodes of their own")
     parser.add_argument("--fixed-batch", action="store_true", help="a batch of 1 instead of a free one")
