@@ -179,7 +179,9 @@ static bool are_twins(const nac_graph *graph, const nac_node *a, const nac_node 
     if (a->op != b->op || a->input_count != b->input_count || !weights || !weights->constant || a->min != b->min || a->max != b->max) return false;
     for (int i = 1; i < a->input_count; ++i)
         if (a->inputs[i] != b->inputs[i]) return false;
-    return memcmp(&a->u, &b->u, sizeof a->u) == 0 && nac_shape_equal(&nac_input(graph, a, 0)->shape, &nac_input(graph, b, 0)->shape) &&
+    /* nac_node_make has cleared what lies between the attributes. */
+    const char *attributes = (const char *)&a->u, *others = (const char *)&b->u;
+    return memcmp(attributes, others, sizeof a->u) == 0 && nac_shape_equal(&nac_input(graph, a, 0)->shape, &nac_input(graph, b, 0)->shape) &&
            nac_shape_equal(&nac_output(graph, a)->shape, &nac_output(graph, b)->shape);
 }
 

@@ -206,7 +206,6 @@ static nac_status check_lengths(nac_lowering *lowering, const recurrence *r) {
 }
 
 static nac_status read_states(nac_lowering *lowering, recurrence *r) {
-    static const char *const names[] = {"initial_h", "initial_c"};
     const nac_shape wanted = nac_shape_make(3, (const int[]){r->D, r->N, r->H});
     for (int i = 0; i < r->cell->states; ++i) {
         r->states[i] = nac_lower_optional(lowering, 5 + i);
@@ -214,7 +213,7 @@ static nac_status read_states(nac_lowering *lowering, recurrence *r) {
         NAC_TRY(nac_as_row_major(lowering, r->states[i], &r->states[i]));
         const bool turned = r->batch_first && lowering->graph->values[r->states[i]].shape.rank == 3;
         if (turned) NAC_TRY(transpose(lowering, r->states[i], exchanged, &r->states[i]));
-        NAC_TRY(check_shape(lowering, r->states[i], names[i], &wanted));
+        NAC_TRY(check_shape(lowering, r->states[i], i == 0 ? "initial_h" : "initial_c", &wanted));
     }
     return NAC_OK;
 }
@@ -328,7 +327,7 @@ static nac_status concat(nac_lowering *lowering, const int *values, int count, i
 
 /* Outputs: h of all steps [T, D, N, H], the last h [D, N, H] and, of an LSTM, the last c. */
 static nac_status run_all(nac_lowering *lowering, const recurrence *r, int *outputs) {
-    int all[MAX_DIRECTIONS], last[2][MAX_DIRECTIONS], y;
+    int all[MAX_DIRECTIONS] = {0}, last[2][MAX_DIRECTIONS] = {{0}}, y;
     for (int d = 0; d < r->D; ++d) {
         int states[2];
         NAC_TRY(run_direction(lowering, r, d, outputs, states));
