@@ -71,9 +71,14 @@ export class Grid extends HTMLElement {
     if (shown.length === this.#shown.length && shown.every((entry, i) => entry === this.#shown[i])) return;
     this.#shown = shown;
     const focused = /** @type {any} */ (document.activeElement)?.dataset?.index;
-    // Tiles that stay keep their picture.
+    // Tiles that stay keep their picture, and are not touched: what is taken out and put back is laid out anew.
     const old = new Map([...this.#tiles.children].map((tile) => [Number(tile.firstElementChild.dataset.index), tile]));
-    this.#tiles.replaceChildren(...shown.map((entry) => old.get(entry.index) ?? this.#tile(entry)));
+    const tiles = shown.map((entry) => old.get(entry.index) ?? this.#tile(entry)), stay = new Set(tiles);
+    for (const tile of old.values()) if (!stay.has(tile)) tile.remove();
+    let next = this.#tiles.firstElementChild;
+    for (const tile of tiles)
+      if (tile === next) next = next.nextElementSibling;
+      else this.#tiles.insertBefore(tile, next);
     if (focused !== undefined) this.#tiles.querySelector(`[data-index="${focused}"]`)?.focus();
   }
 
