@@ -4,7 +4,7 @@ backward pass written out.
     /usr/bin/python3 bench/models.py .cache/bench/models resnet18 resnet50 mobilenet_v2
 
 Speed depends on weights only by how much of what ReLUs put out is zero. Here, with calibrated batch norms, it is a half inside of blocks and a
-quarter to a half behind their sums; in trained networks it is as much (0.6 on average in the bundled ResNet-18, 0.4 in a MobileNet for ImageNet).
+quarter to a half behind their sums; trained networks have about as many, some fewer.
 Needs PyTorch, torchvision and onnx (Debian: python3-torch python3-torchvision python3-onnx).
 """
 

@@ -181,7 +181,7 @@ static void run_phase(const nac_convolution *p, const side *s, const float *weig
 }
 
 static void run(const nac_convolution *p, bool backward, const float *weights, const float *from, const float *bias, float low, float high,
-                    float *scratch, float *to) {
+                float *scratch, float *to) {
     sink k = {bias, nac_splat4(low), nac_splat4(high), to};
     for (int n = 0; n < p->N; ++n)
         for (int y = 0; y < (backward ? p->window.stride_h : 1); ++y)

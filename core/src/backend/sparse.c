@@ -60,8 +60,8 @@ static bool fill_tiles(int channels) {
 }
 
 /* Measured where Winograd's way has its 70 to 100 GFLOP/s, whatever the numbers: with half of them zero, 7 x 7 pixels and 512 channels 80 instead of
- * 68, for much of a small image's windows is padding, which isn't listed either, and there are fewer weights to fetch; 14 x 14 pixels 84 instead
- * of 84; stride 2, 7 x 7 to 28 x 28 outputs 70 to 80 instead of 45 to 58, but with 64 channels 49 instead of 61. */
+ * 68, for much of a small image's windows is padding, which isn't listed either, and there are fewer weights to fetch; 14 x 14 pixels no more
+ * than that; stride 2, 7 x 7 to 28 x 28 outputs 70 to 80 instead of 45 to 58, but with 64 channels 49 instead of 61. */
 static bool is_better_than_winograd(const nac_convolution *p) {
     if (p->window.stride_h == 1) return (int64_t)p->OH * p->OW <= MAX_PIXELS_3X3;
     return p->Ci >= MIN_CHANNELS_3X3 && p->Co >= MIN_CHANNELS_3X3;
@@ -305,11 +305,12 @@ static void list_rows(const plan *s, int from, int to, const float *image) {
 
 /* Pixels that no place of the window brings anything to. */
 static void fill_others(const plan *s, int y, int count, const sink *k) {
+    const nac_f4 none = {0}, low = nac_splat4(k->low), high = nac_splat4(k->high);
     for (int i = y; i < y + count; ++i)
         for (int j = 0; j < s->x.made; ++j) {
             if (s->y.first[i] >= 0 && s->x.first[j] >= 0) continue;
             float *to = k->to + ((size_t)i * (size_t)s->x.made + (size_t)j) * s->O;
-            for (size_t o = 0; o < s->O; ++o) to[o] = fminf(fmaxf(k->bias ? k->bias[o] : 0, k->low), k->high);
+            for (size_t o = 0; o < s->O; o += GROUP) nac_store4(to + o, nac_min4(nac_max4(k->bias ? nac_load4(k->bias + o) : none, low), high));
         }
 }
 
@@ -356,7 +357,7 @@ static void run_band(const nac_convolution *p, const plan *s, int y, int count, 
 }
 
 static void run(const nac_convolution *p, bool backward, const float *weights, const float *from, const float *bias, float low, float high,
-                    float *scratch, float *to) {
+                float *scratch, float *to) {
     plan s = make_plan(p, backward);
     place(&s, scratch);
     for (int n = 0; n < p->N; ++n) {

@@ -174,7 +174,7 @@ static size_t count_scratch(const nac_convolution *p, bool backward) {
 }
 
 static void run(const nac_convolution *p, bool backward, const float *weights, const float *from, const float *bias, float low, float high,
-                      float *scratch, float *to) {
+                float *scratch, float *to) {
     const side s = side_of(p, backward);
     const size_t matrix = nac_blocks_size(p->Co, p->Ci);
     float *v = scratch, *m = v + s.planes * s.tiles.plane_step, *zeros = m + s.sums * s.tiles.sum_step;
