@@ -5,6 +5,7 @@ import math
 import numpy as np
 import torch
 import torch.nn.functional as F
+from onnx import numpy_helper
 
 from op_case import case, floats, ints, refuse, t, weights
 
@@ -213,6 +214,20 @@ case("dequantise_weights", lambda net: net("Conv", "x", net("DequantizeLinear", 
 case("dequantise_channels",
      lambda net: net("Conv", "x", net("DequantizeLinear", Q, QS, np.array([1, 0, -2, 4], np.int8), axis=0), net("DequantizeLinear", np.array([7, -9, 100, 0], np.int32), np.float32(0.01))),
      lambda x: F.conv2d(x, (t(Q) - t([1, 0, -2, 4]).reshape(4, 1, 1, 1)) * t(QS).reshape(4, 1, 1, 1), t([7, -9, 100, 0]) * t(np.float32(0.01))))
+
+FILTERS, FILTER_ZEROS = (np.arange(108) * 37 % 256).astype(np.uint8).reshape(4, 3, 3, 3), np.array([128, 0, 255, 100], np.uint8)
+case("dequantise_filters", lambda net: net("Conv", "x", net("DequantizeLinear", FILTERS, QS, FILTER_ZEROS, axis=0), pads=[1, 1, 1, 1]),
+     lambda x: F.conv2d(x, (t(FILTERS) - t(FILTER_ZEROS).reshape(4, 1, 1, 1)) * t(QS).reshape(4, 1, 1, 1), padding=1))
+case("dequantise_columns", lambda net: net("MatMul", "x", net("DequantizeLinear", Q.reshape(6, 2), QS[:2], axis=1)), lambda x: x @ (t(Q).reshape(6, 2) * t(QS[:2])))
+
+
+def shared(net):
+    """Integers that two nodes read, with scales of their own."""
+    net.constants.append(numpy_helper.from_array(Q, "q"))
+    return net("Add", net("Conv", "x", net("DequantizeLinear", "q", np.float32(0.02))), net("Conv", net("Relu", "x"), net("DequantizeLinear", "q", np.float32(0.03))))
+
+
+case("dequantise_shared", shared, lambda x: F.conv2d(x, t(Q) * t(np.float32(0.02))) + F.conv2d(F.relu(x), t(Q) * t(np.float32(0.03))))
 
 
 def fake(x, scale, zero, low, high):

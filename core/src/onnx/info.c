@@ -96,7 +96,7 @@ nac_status nac_write_model_info(nac_reader *reader) {
     add_unsupported(doc, root);
     uint64_t parameters = 0;
     for (int t = 0; t < model->tensor_count; ++t)
-        if (model->initializers[t] && nac_onnx_tensor_is_float(model->initializers[t])) parameters += model->initializers[t]->count;
+        if (model->initializers[t] && nac_onnx_tensor_becomes_float(model->initializers[t])) parameters += model->initializers[t]->count;
     yyjson_mut_obj_add_uint(doc, root, "parameters", parameters);
     add_files(doc, root, model);
     model->info = complete && !failed ? yyjson_mut_write_opts(doc, 0, &allocator, NULL, NULL) : NULL;

@@ -44,6 +44,9 @@ bool nac_onnx_tensor_is_filters(const nac_onnx_tensor *tensor);
 nac_status nac_onnx_tensor_filters(const nac_onnx_tensor *tensor, float *numbers, nac_error *error);
 bool nac_onnx_tensor_is_number(const nac_onnx_tensor *tensor); /* not text, not complex, not unknown */
 bool nac_onnx_tensor_is_float(const nac_onnx_tensor *tensor); /* float, float16, bfloat16, double */
+/* Whether it is float32 in a graph: one of these, or a matrix or filters of bytes, which are quantised weights. On their way they had better not
+ * take eight bytes each. */
+bool nac_onnx_tensor_becomes_float(const nac_onnx_tensor *tensor);
 
 typedef enum nac_onnx_attribute_kind {
     NAC_ATTRIBUTE_FLOAT = 1, NAC_ATTRIBUTE_INT = 2, NAC_ATTRIBUTE_STRING = 3, NAC_ATTRIBUTE_TENSOR = 4,

@@ -38,6 +38,11 @@ bool nac_onnx_tensor_is_float(const nac_onnx_tensor *tensor) {
     return type == NAC_ONNX_FLOAT || type == NAC_ONNX_FLOAT16 || type == NAC_ONNX_BFLOAT16 || type == NAC_ONNX_DOUBLE;
 }
 
+bool nac_onnx_tensor_becomes_float(const nac_onnx_tensor *tensor) {
+    const bool bytes = tensor->data_type == NAC_ONNX_INT8 || tensor->data_type == NAC_ONNX_UINT8;
+    return nac_onnx_tensor_is_float(tensor) || (bytes && tensor->rank > 1);
+}
+
 /* ---- One number -------------------------------------------------------------------------------- */
 
 static float float_of_bits(uint32_t bits) {
@@ -247,6 +252,25 @@ NAC_NOT_INLINED static void copy_float16(const uint8_t *restrict raw, size_t cou
     }
 }
 
+NAC_NOT_INLINED static void copy_int8(const uint8_t *restrict raw, size_t count, float *restrict numbers) {
+    for (size_t i = 0; i < count; ++i) numbers[i] = (float)(int8_t)raw[i];
+}
+
+NAC_NOT_INLINED static void copy_uint8(const uint8_t *restrict raw, size_t count, float *restrict numbers) {
+    for (size_t i = 0; i < count; ++i) numbers[i] = (float)raw[i];
+}
+
+/* Nearly all bytes of nearly all files. False: of another type. */
+static bool copy_weights(int data_type, const uint8_t *raw, size_t count, float *numbers) {
+    switch (data_type) {
+    case NAC_ONNX_FLOAT: memcpy(numbers, raw, count * sizeof *numbers); return true;
+    case NAC_ONNX_FLOAT16: copy_float16(raw, count, numbers); return true;
+    case NAC_ONNX_INT8: copy_int8(raw, count, numbers); return true;
+    case NAC_ONNX_UINT8: copy_uint8(raw, count, numbers); return true;
+    default: return false;
+    }
+}
+
 static nac_status copy_numbers(const nac_onnx_tensor *tensor, sink *to, nac_error *error) {
     typed_data typed;
     const size_t element = element_size(tensor->data_type, &typed);
@@ -257,15 +281,7 @@ static nac_status copy_numbers(const nac_onnx_tensor *tensor, sink *to, nac_erro
     if (tensor->external && !tensor->external->file->bytes)
         return nac_fail(error, NAC_NOT_FOUND, "tensor '%s' lies in '%s', which is not attached", tensor->name, tensor->external->file_name);
     const uint8_t *raw = raw_of(tensor);
-    /* Nearly all bytes of nearly all files. */
-    if (raw && tensor->data_type == NAC_ONNX_FLOAT && to->floats) {
-        memcpy(to->floats, raw, tensor->count * sizeof *to->floats);
-        return NAC_OK;
-    }
-    if (raw && tensor->data_type == NAC_ONNX_FLOAT16 && to->floats) {
-        copy_float16(raw, tensor->count, to->floats);
-        return NAC_OK;
-    }
+    if (raw && to->floats && copy_weights(tensor->data_type, raw, tensor->count, to->floats)) return NAC_OK;
     if (raw) {
         for (size_t i = 0; i < tensor->count; ++i) {
             uint64_t bits = 0;
@@ -291,7 +307,7 @@ nac_status nac_onnx_tensor_floats(const nac_onnx_tensor *tensor, float *numbers,
 }
 
 bool nac_onnx_tensor_is_filters(const nac_onnx_tensor *tensor) {
-    return tensor->rank == 4 && tensor->count > 0 && raw_of(tensor) && nac_onnx_tensor_is_float(tensor);
+    return tensor->rank == 4 && tensor->count > 0 && raw_of(tensor) && nac_onnx_tensor_becomes_float(tensor);
 }
 
 /* [inputs,taps] -> [taps,inputs]; four inputs at a time become a vector. */

@@ -110,9 +110,7 @@ nac_status nac_lower_tensor(nac_lowering *lowering, const nac_onnx_tensor *tenso
             return nac_lower_fail(lowering, NAC_LIMIT_EXCEEDED, "tensor '%.100s' has a dimension of %lld", name, (long long)tensor->dims[i]);
         shape.dims[i] = (int)tensor->dims[i];
     }
-    /* Matrices and filters of bytes are quantised weights: on their way to float32 they had better not take eight bytes each. */
-    const bool bytes = tensor->data_type == 2 || tensor->data_type == 3; /* uint8, int8 */
-    const bool floating = nac_onnx_tensor_is_float(tensor) || (bytes && tensor->rank > 1);
+    const bool floating = nac_onnx_tensor_becomes_float(tensor);
     int added;
     /* The size of a type that is not read was never compared with the file's. */
     if (!nac_onnx_tensor_is_number(tensor))

@@ -13,6 +13,7 @@ typedef struct walk {
     int *producers;     /* [tensors]: node, or NAC_NONE */
     bool *needed;       /* [tensors] */
     int *last_readers;  /* [tensors]: the last of the needed nodes that read it, or NAC_NONE */
+    int *reads;         /* [tensors]: how often needed nodes read it */
     int *last_uses;     /* [tensors]: the node behind which nobody reads it: the last reader, or the outermost loop around a reader */
     int *first_nodes;   /* [scopes + 1]: of a body, or of the model itself, number 0; NAC_NONE: there is none */
     int *next_nodes;    /* [nodes]: in the same body */
@@ -69,6 +70,7 @@ static int outermost_body(const nac_onnx_scope *scope) {
 static void mark_read(walk *w, int tensor, int node, int use) {
     if (tensor == NAC_ONNX_ABSENT) return;
     w->needed[tensor] = true;
+    ++w->reads[tensor];
     if (w->last_readers[tensor] == NAC_NONE) w->last_readers[tensor] = node;
     if (w->last_uses[tensor] < use) w->last_uses[tensor] = use;
 }
@@ -186,11 +188,11 @@ static nac_status bind_image(walk *w, int batch, int height, int width) {
 
 /* ---- Nodes ------------------------------------------------------------------------------------- */
 
-/* Whether a tensor ends as a convolution's weights, perhaps through the Cast that stands behind float16. */
+/* Whether a tensor ends as a convolution's weights, perhaps through the Cast that stands behind float16, or what stands behind quantised ones. */
 static bool is_filters(const walk *w, int tensor) {
     while (tensor != NAC_ONNX_ABSENT && w->last_readers[tensor] != NAC_NONE) {
         const nac_onnx_node *reader = &w->lowering.model->nodes[w->last_readers[tensor]];
-        if (!is_op(reader, "Cast")) return is_op(reader, "Conv") && reader->input_count > 1 && reader->inputs[1] == tensor;
+        if (!is_op(reader, "Cast") && !is_op(reader, "DequantizeLinear")) return is_op(reader, "Conv") && reader->input_count > 1 && reader->inputs[1] == tensor;
         tensor = reader->outputs[0];
     }
     return false;
@@ -206,6 +208,12 @@ static nac_status bind_initializer(walk *w, int tensor) {
     }
     const nac_layout layout = is_filters(w, tensor) ? NAC_CHANNELS_LAST : NAC_ROW_MAJOR;
     return nac_lower_tensor(&w->lowering, initializer, w->lowering.model->tensor_names[tensor], layout, &w->lowering.bindings[tensor]);
+}
+
+bool nac_lower_is_own(const nac_lowering *lowering, int i) {
+    const walk *w = (const walk *)lowering;
+    const int tensor = lowering->node->inputs[i];
+    return w->depth == 0 && lowering->model->initializers[tensor] && w->reads[tensor] == 1;
 }
 
 /* Frees the constants that no node of the graph reads and no node of the model after `node` will: weights in the file's order and type, of which
@@ -429,14 +437,15 @@ static nac_status survey(walk *w) {
     w->producers = nac_alloc_array((size_t)model->tensor_count, sizeof *w->producers);
     w->needed = nac_alloc_array((size_t)model->tensor_count, sizeof *w->needed);
     w->last_readers = nac_alloc_array((size_t)model->tensor_count, sizeof *w->last_readers);
+    w->reads = nac_alloc_array((size_t)model->tensor_count, sizeof *w->reads);
     w->last_uses = nac_alloc_array((size_t)model->tensor_count, sizeof *w->last_uses);
     w->bound_at = nac_alloc_array((size_t)model->tensor_count, sizeof *w->bound_at);
     w->lowered_at = nac_alloc_array((size_t)model->node_count, sizeof *w->lowered_at);
     w->next_nodes = nac_alloc_array((size_t)model->node_count, sizeof *w->next_nodes);
     w->first_nodes = nac_alloc_array((size_t)model->scope_count + 1, sizeof *w->first_nodes);
     int *loops = nac_alloc_array((size_t)model->scope_count + 1, sizeof *loops);
-    if (!w->producers || !w->needed || !w->last_readers || !w->last_uses || !w->bound_at || !w->lowered_at || !w->next_nodes || !w->first_nodes ||
-        !loops) {
+    if (!w->producers || !w->needed || !w->last_readers || !w->reads || !w->last_uses || !w->bound_at || !w->lowered_at || !w->next_nodes ||
+        !w->first_nodes || !loops) {
         nac_free(loops);
         return nac_out_of_memory(w->lowering.error, "the model's tensors");
     }
@@ -456,6 +465,7 @@ static void end(walk *w) {
     nac_free(w->producers);
     nac_free(w->needed);
     nac_free(w->last_readers);
+    nac_free(w->reads);
     nac_free(w->last_uses);
     nac_free(w->bound_at);
     nac_free(w->lowered_at);

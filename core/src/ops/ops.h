@@ -105,6 +105,9 @@ nac_status nac_lower_round(nac_lowering *lowering);
 /* Whether a result of the body is the same in every round, as far as one can see: made of nothing that rounds are given but the body's input i. */
 bool nac_lower_is_fixed(const nac_lowering *lowering, int tensor, int i);
 
+/* lower_model.c: whether input i is a constant out of the file that nothing else reads, so that the node's translator may write over it. */
+bool nac_lower_is_own(const nac_lowering *lowering, int i);
+
 /* sequence.c: whether a node's input i may be a sequence. A node is refused before it is lowered where another one is. */
 bool nac_lower_takes_sequence(const nac_onnx_node *node, int i);
 void nac_lower_free_sequences(nac_lowering *lowering);

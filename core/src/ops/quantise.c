@@ -7,6 +7,7 @@
  * quantisation-aware training uses (straight through, 0 where the clamp holds). Fusion melts most pairs into a clamp
  * of the convolution in front. */
 #include <math.h>
+#include <string.h>
 
 #include "ops/common.h"
 
@@ -44,19 +45,35 @@ static nac_status read_quantisation(nac_lowering *lowering, const nac_shape *sha
     return NAC_OK;
 }
 
-/* (q - zero) * scale of a constant. */
+/* (q - zero) * scale of numbers that share a scale. Integers of 8 and 16 bits and their differences are floats, so that there is one rounding, as
+ * there is in double. */
+static void dequantise_floats(float *x, size_t count, float zero, float scale) {
+    for (size_t i = 0; i < count; ++i) x[i] = (x[i] - zero) * scale;
+}
+
+static void dequantise_integers(const int64_t *restrict x, size_t count, double zero, double scale, float *restrict y) {
+    for (size_t i = 0; i < count; ++i) y[i] = (float)(((double)x[i] - zero) * scale);
+}
+
+/* A constant, in the memory order that it has; in its own memory where nothing else reads it: weights are too many to be there twice. */
 static nac_status dequantise_constant(nac_lowering *lowering, int x, const quantisation *q, int *result) {
-    NAC_TRY(nac_as_row_major(lowering, x, &x));
     nac_graph *graph = lowering->graph;
-    const nac_shape shape = graph->values[x].shape;
-    NAC_TRY(nac_graph_add_constant(graph, NULL, NAC_F32, &shape, NAC_ROW_MAJOR, result, lowering->error));
-    size_t inner = 1;
-    for (int i = q->axis + 1; q->axis != NAC_NONE && i < shape.rank; ++i) inner *= (size_t)shape.dims[i];
+    const nac_value from = graph->values[x];
+    const bool floats = from.type == NAC_F32;
+    *result = x;
+    if (!floats || !nac_lower_is_own(lowering, 0))
+        NAC_TRY(nac_graph_add_unfilled(graph, NULL, NAC_F32, &from.shape, from.layout, result, lowering->error));
     float *y = graph->values[*result].data;
-    for (size_t i = 0, count = nac_elements(&shape); i < count; ++i) {
-        const size_t c = q->axis == NAC_NONE ? 0 : i / inner % (size_t)q->count;
-        const double number = nac_number_at(&graph->values[x], (int)i);
-        y[i] = (float)((number - (q->zeros ? (double)q->zeros[c] : 0)) * (double)q->scales[c]);
+    const size_t elements = nac_elements(&from.shape);
+    if (floats && *result != x) memcpy(y, from.data, elements * sizeof *y);
+    const int axis = q->axis == NAC_NONE ? NAC_NONE : nac_physical_axis(from.layout, q->axis);
+    size_t inner = axis == NAC_NONE ? elements : 1;
+    for (int i = axis + 1; axis != NAC_NONE && i < from.shape.rank; ++i) inner *= (size_t)from.shape.dims[i];
+    for (size_t at = 0, stretch = 0; at < elements; at += inner, ++stretch) {
+        const size_t c = stretch % (size_t)q->count;
+        const int64_t zero = q->zeros ? q->zeros[c] : 0;
+        if (floats) dequantise_floats(y + at, inner, (float)zero, q->scales[c]);
+        else dequantise_integers((const int64_t *)from.data + at, inner, (double)zero, (double)q->scales[c], y + at);
     }
     return NAC_OK;
 }
