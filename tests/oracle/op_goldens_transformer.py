@@ -265,6 +265,54 @@ case("dynamic_convolution_filters", lambda net: dynamic(net, "ConvInteger", Q, n
      lambda x: F.conv2d(x, (t(Q) - t([1, 0, -2, 4]).reshape(4, 1, 1, 1)) * t(QS).reshape(4, 1, 1, 1)))
 case("static_product", lambda net: net("Mul", net("Cast", net("MatMulInteger", net("QuantizeLinear", "x", np.float32(0.01), np.uint8(100)), COLUMNS, np.uint8(100)), to=1), np.float32(1e-4)),
      lambda x: fake(x, 0.01, 100, 0, 255) @ t(COLUMNS) * t(np.float32(1e-4)) / t(np.float32(0.01)))
+
+
+def real(q, scale, zero):
+    return (t(q) - t(np.asarray(zero, np.int64))) * t(np.asarray(scale, np.float32))
+
+
+def integers(net, x="x", scale=0.01, zero=np.uint8(100)):
+    """Three inputs of an operator on integers: x as such, its scale and zero point."""
+    return net("QuantizeLinear", x, np.float32(scale), zero), np.float32(scale), zero
+
+
+def back(net, op, *inputs, domain="com.microsoft", scale=0.02, zero=np.uint8(90), **attributes):
+    """An operator on integers, whose result has this scale and zero point, as float32."""
+    return net("DequantizeLinear", net(op, *inputs, np.float32(scale), zero, domain=domain, **attributes), np.float32(scale), zero)
+
+
+FX, OUT = lambda x: fake(x, 0.01, 100, 0, 255), (0.02, 90, 0, 255)
+BIAS, ROWS = np.array([7000, -9000, 100, 0], np.int32), np.array([1, 0, -2, 4], np.int8)
+case("operator_convolution", lambda net: back(net, "QLinearConv", *integers(net), FILTERS, np.float32(0.02), np.uint8(128), domain="", pads=[1, 1, 1, 1], strides=[2, 1]),
+     lambda x: fake(F.conv2d(FX(x), real(FILTERS, 0.02, 128), padding=1, stride=(2, 1)), *OUT))
+
+
+def channels(net):
+    """With a bias, which stands behind the result's scale."""
+    y = net("QLinearConv", *integers(net), Q, QS, ROWS, np.float32(0.02), np.uint8(90), BIAS)
+    return net("DequantizeLinear", y, np.float32(0.02), np.uint8(90))
+
+
+case("operator_convolution_channels", channels,
+     lambda x: fake(F.conv2d(FX(x), real(Q, QS.reshape(4, 1, 1, 1), ROWS.reshape(4, 1, 1, 1)), t(BIAS) * t(np.float32(0.01)) * t(QS)), *OUT))
+case("operator_product", lambda net: back(net, "QLinearMatMul", *integers(net), COLUMNS, COLUMN_SCALES, ROWS, domain=""), lambda x: fake(FX(x) @ real(COLUMNS, COLUMN_SCALES, ROWS), *OUT))
+case("operator_add", lambda net: back(net, "QLinearAdd", *integers(net), *integers(net, net("Neg", "x"), 0.005, np.int8(-7))), lambda x: fake(FX(x) + fake(-x, 0.005, -7, -128, 127), *OUT))
+case("operator_multiply", lambda net: back(net, "QLinearMul", *integers(net), Q.reshape(3, 2, 2)[:, :1, :1], np.float32(0.03), np.int8(2)), lambda x: fake(FX(x) * real(Q.reshape(3, 2, 2)[:, :1, :1], 0.03, 2), *OUT))
+case("operator_concat", lambda net: net("DequantizeLinear", net("QLinearConcat", np.float32(0.02), np.uint8(90), *integers(net), *integers(net, net("Neg", "x"), 0.005), axis=1, domain="com.microsoft"),
+                                        np.float32(0.02), np.uint8(90)),
+     lambda x: fake(torch.cat([FX(x), fake(-x, 0.005, 100, 0, 255)], 1), *OUT))
+case("operator_average", lambda net: back(net, "QLinearAveragePool", *integers(net), kernel_shape=[2, 3], strides=[1, 2]), lambda x: fake(F.avg_pool2d(FX(x), (2, 3), (1, 2)), *OUT))
+case("operator_mean", lambda net: back(net, "QLinearGlobalAveragePool", *integers(net), scale=0.002), lambda x: fake(FX(x).mean((2, 3), keepdim=True), 0.002, 90, 0, 255))
+case("operator_leaky", lambda net: back(net, "QLinearLeakyRelu", *integers(net), alpha=0.2), lambda x: fake(F.leaky_relu(FX(x), 0.2), *OUT))
+case("operator_sigmoid", lambda net: back(net, "QLinearSigmoid", *integers(net), scale=1 / 256, zero=np.uint8(0)), lambda x: fake(torch.sigmoid(FX(x)), 1 / 256, 0, 0, 255))
+GEMM = (np.arange(90 * 4) * 91 % 256 - 128).astype(np.int8).reshape(90, 4)
+case("operator_gemm", lambda net: net("DequantizeLinear", net("QGemm", *integers(net, net("Flatten", "x")), GEMM, QS, ROWS, BIAS, np.float32(0.1), np.int8(3), domain="com.microsoft", alpha=0.5), np.float32(0.1), np.int8(3)),
+     lambda x: fake(0.5 * (FX(x).flatten(1) @ real(GEMM, QS, ROWS) + t(BIAS) * t(np.float32(0.01)) * t(QS)), 0.1, 3, -128, 127))
+case("operator_gemm_to_float", lambda net: net("QGemm", *integers(net, net("Flatten", "x")), GEMM.T.copy(), np.float32(0.02), np.int8(0), domain="com.microsoft", transB=1),
+     lambda x: FX(x).flatten(1) @ real(GEMM, 0.02, 0))
+refuse("operator_channels_last", lambda net: back(net, "QLinearGlobalAveragePool", *integers(net), channels_last=1))
+refuse("operator_concat_of_scales", lambda net: net("QLinearConcat", np.float32(0.02), np.uint8(90), integers(net)[0], np.float32(1), axis=1, domain="com.microsoft"))
+refuse("operator_bias_of_others", lambda net: net("QLinearConv", *integers(net), Q, QS, ROWS, np.float32(0.02), np.uint8(90), BIAS[:3]))
 refuse("dynamic_product_of_other_zeros", lambda net: dynamic(net, "MatMulInteger", COLUMNS, np.array([1, 2], np.int8), 0.02))
 refuse("quantise_to_float8", lambda net: net("QuantizeLinear", "x", np.float32(0.01), np.int64(1)))
 refuse("quantise_in_blocks", lambda net: net("Conv", "x", net("DequantizeLinear", Q, np.float32(0.01), np.int8(0), block_size=3)), 21)

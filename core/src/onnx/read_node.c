@@ -248,6 +248,12 @@ static bool add_node(nac_reader *reader, nac_onnx_node node) {
     return true;
 }
 
+/* Of the operators that ONNX Runtime has added, those on quantised numbers: their names are nobody else's. */
+static bool is_known_domain(const char *domain, const char *op_type) {
+    if (!domain || !domain[0] || strcmp(domain, "ai.onnx") == 0) return true;
+    return strcmp(domain, "com.microsoft") == 0 && (strncmp(op_type, "QLinear", strlen("QLinear")) == 0 || strcmp(op_type, "QGemm") == 0);
+}
+
 bool nac_read_node(pb_istream_t *stream, const pb_field_t *field, void **arg) {
     (void)field;
     nac_reader *reader = *arg;
@@ -271,7 +277,7 @@ bool nac_read_node(pb_istream_t *stream, const pb_field_t *field, void **arg) {
     const char *node_name = name.text && name.text[0] ? name.text : output;
     if (draft.sparse)
         return nac_reader_fail(reader, NAC_UNSUPPORTED, "node '%s' (%s) has a sparse tensor, which is not supported", node_name, op_type.text);
-    if (domain.text && domain.text[0] && strcmp(domain.text, "ai.onnx") != 0)
+    if (!is_known_domain(domain.text, op_type.text))
         return nac_reader_fail(reader, NAC_UNSUPPORTED, "node '%s': operator %s of domain '%s' is not supported", node_name, op_type.text,
                                domain.text);
     const nac_onnx_scope *body = NULL;

@@ -192,7 +192,9 @@ static nac_status bind_image(walk *w, int batch, int height, int width) {
 static bool is_filters(const walk *w, int tensor) {
     while (tensor != NAC_ONNX_ABSENT && w->last_readers[tensor] != NAC_NONE) {
         const nac_onnx_node *reader = &w->lowering.model->nodes[w->last_readers[tensor]];
-        if (!is_op(reader, "Cast") && !is_op(reader, "DequantizeLinear")) return is_op(reader, "Conv") && reader->input_count > 1 && reader->inputs[1] == tensor;
+        const bool quantised = is_op(reader, "QLinearConv");
+        if (quantised || is_op(reader, "Conv")) return reader->input_count > (quantised ? 3 : 1) && reader->inputs[quantised ? 3 : 1] == tensor;
+        if (!is_op(reader, "Cast") && !is_op(reader, "DequantizeLinear")) return false;
         tensor = reader->outputs[0];
     }
     return false;

@@ -110,6 +110,17 @@
     X(DynamicQuantizeLinear) \
     X(MatMulInteger)        \
     X(QuantizeLinear)       \
+    /* quantise_operators.c: operators on integers that stand for numbers */ \
+    X(QGemm)                \
+    X(QLinearAdd)           \
+    X(QLinearAveragePool)   \
+    X(QLinearConcat)        \
+    X(QLinearConv)          \
+    X(QLinearGlobalAveragePool) \
+    X(QLinearLeakyRelu)     \
+    X(QLinearMatMul)        \
+    X(QLinearMul)           \
+    X(QLinearSigmoid)       \
     /* recurrent.c: sequences, step by step */ \
     X(GRU)                  \
     X(LSTM)                 \

@@ -86,7 +86,7 @@ typedef struct nac_onnx_op {
     nac_lower lower;
 } nac_onnx_op;
 
-/* The entry for an ONNX operator of the default domain, or NULL. ops/onnx_list.c. */
+/* The entry for an ONNX operator, or NULL. ops/onnx_list.c. */
 const nac_onnx_op *nac_onnx_op_find(const char *op_type);
 
 /* lower_model.c: the whole of it. Fills an empty graph for this input size (height, width 0: the model's own), with graph->input

@@ -1,5 +1,5 @@
 /* quantise.c - QuantizeLinear and DequantizeLinear: models whose weights, or also activations, are kept as integers. Scales that are the image's:
- * quantise_dynamic.c.
+ * quantise_dynamic.c; operators that read and write integers: quantise_operators.c.
  *
  * Constants are turned to float32 when the model is loaded: (q - zero point) * scale, exactly as the file says.
  * On activations the rounding is left out: between the pair runs x / scale + zero point, clamped to the integer type's range, which keeps the
@@ -9,7 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "ops/common.h"
+#include "ops/quantise.h"
 
 /* What a scale (and zero point) belongs to: one of each, or one for each index of an axis. */
 typedef struct quantisation {
@@ -19,14 +19,12 @@ typedef struct quantisation {
     const int64_t *zeros; /* NULL: all 0 */
 } quantisation;
 
-static nac_status read_quantisation(nac_lowering *lowering, const nac_shape *shape, quantisation *q) {
-    int scale, zero = nac_lower_optional(lowering, 2);
-    int64_t axis, block;
-    NAC_TRY(nac_lower_constant(lowering, 1, &scale));
-    NAC_TRY(nac_attribute_int(lowering, "axis", 1, &axis));
-    NAC_TRY(nac_attribute_int(lowering, "block_size", 0, &block));
-    const nac_value *scales = &lowering->graph->values[scale];
-    if (block != 0 || scales->type != NAC_F32 || scales->shape.rank > 1)
+/* The scale is input `scale`, its zero point the next one, which may be absent. `axis` counts if there are several. */
+static nac_status read_quantisation(nac_lowering *lowering, const nac_shape *shape, int scale, int64_t axis, quantisation *q) {
+    int value, zero = nac_lower_optional(lowering, scale + 1);
+    NAC_TRY(nac_lower_constant(lowering, scale, &value));
+    const nac_value *scales = &lowering->graph->values[value];
+    if (scales->type != NAC_F32 || scales->shape.rank > 1)
         return nac_lower_fail(lowering, NAC_UNSUPPORTED, "scales in blocks; one a tensor or one a channel is supported");
     *q = (quantisation){.axis = NAC_NONE, .count = (int)nac_elements(&scales->shape), .scales = scales->data};
     if (q->count > 1) {
@@ -55,13 +53,13 @@ static void dequantise_integers(const int64_t *restrict x, size_t count, double 
     for (size_t i = 0; i < count; ++i) y[i] = (float)(((double)x[i] - zero) * scale);
 }
 
-/* A constant, in the memory order that it has; in its own memory where nothing else reads it: weights are too many to be there twice. */
-static nac_status dequantise_constant(nac_lowering *lowering, int x, const quantisation *q, int *result) {
+/* A constant, in the memory order that it has; in its own memory where nothing else reads it (`own`): weights are too many to be there twice. */
+static nac_status dequantise_constant(nac_lowering *lowering, int x, bool own, const quantisation *q, int *result) {
     nac_graph *graph = lowering->graph;
     const nac_value from = graph->values[x];
     const bool floats = from.type == NAC_F32;
     *result = x;
-    if (!floats || !nac_lower_is_own(lowering, 0))
+    if (!floats || !own)
         NAC_TRY(nac_graph_add_unfilled(graph, NULL, NAC_F32, &from.shape, from.layout, result, lowering->error));
     float *y = graph->values[*result].data;
     const size_t elements = nac_elements(&from.shape);
@@ -98,11 +96,11 @@ static nac_status scale_and_shift(nac_lowering *lowering, int x, const quantisat
     return nac_lower_combine(lowering, NAC_BINARY_ADD, x, summand, result);
 }
 
-/* The integers that a tensor's type holds. The type is its zero point's, uint8 without one; a graph knows only int64. */
-static nac_status integer_range(nac_lowering *lowering, float *min, float *max) {
+/* The integers that a tensor's type holds. The type is that of its zero point, input i, uint8 without one; a graph knows only int64. */
+static nac_status integer_range(nac_lowering *lowering, int i, float *min, float *max) {
     const nac_model *model = lowering->model;
     const nac_onnx_node *node = lowering->node;
-    const int zero = node->input_count > 2 ? node->inputs[2] : NAC_ONNX_ABSENT;
+    const int zero = i < node->input_count ? node->inputs[i] : NAC_ONNX_ABSENT;
     int type = 2;
     if (zero != NAC_ONNX_ABSENT) {
         const nac_onnx_tensor *tensor = model->initializers[zero];
@@ -123,26 +121,46 @@ static nac_status integer_range(nac_lowering *lowering, float *min, float *max) 
     }
 }
 
-nac_status nac_lower_QuantizeLinear(nac_lowering *lowering) {
-    int x, y;
+nac_status nac_lower_quantised(nac_lowering *lowering, int x, int scale, int64_t axis, int *result) {
     float min, max;
     quantisation q;
-    NAC_TRY(nac_lower_float(lowering, 0, &x));
     const nac_shape shape = nac_logical_shape(&lowering->graph->values[x]);
-    NAC_TRY(read_quantisation(lowering, &shape, &q));
-    NAC_TRY(integer_range(lowering, &min, &max));
-    NAC_TRY(scale_and_shift(lowering, x, &q, false, &y));
-    NAC_TRY(nac_lower_unary(lowering, NAC_UNARY_CLAMP, min, max, y, &y));
+    NAC_TRY(read_quantisation(lowering, &shape, scale, axis, &q));
+    NAC_TRY(integer_range(lowering, scale + 1, &min, &max));
+    NAC_TRY(scale_and_shift(lowering, x, &q, false, &x));
+    return nac_lower_unary(lowering, NAC_UNARY_CLAMP, min, max, x, result);
+}
+
+nac_status nac_lower_dequantised(nac_lowering *lowering, int i, int scale, int64_t axis, int *result) {
+    int x;
+    quantisation q;
+    NAC_TRY(nac_lower_input(lowering, i, &x));
+    const nac_shape shape = nac_logical_shape(&lowering->graph->values[x]);
+    NAC_TRY(read_quantisation(lowering, &shape, scale, axis, &q));
+    if (lowering->graph->values[x].constant) return dequantise_constant(lowering, x, nac_lower_is_own(lowering, i), &q, result);
+    return scale_and_shift(lowering, x, &q, true, result);
+}
+
+static nac_status read_axis(nac_lowering *lowering, int64_t *axis) {
+    int64_t block;
+    NAC_TRY(nac_attribute_int(lowering, "axis", 1, axis));
+    NAC_TRY(nac_attribute_int(lowering, "block_size", 0, &block));
+    return block == 0 ? NAC_OK : nac_lower_fail(lowering, NAC_UNSUPPORTED, "scales in blocks; one a tensor or one a channel is supported");
+}
+
+nac_status nac_lower_QuantizeLinear(nac_lowering *lowering) {
+    int x, y;
+    int64_t axis;
+    NAC_TRY(read_axis(lowering, &axis));
+    NAC_TRY(nac_lower_float(lowering, 0, &x));
+    NAC_TRY(nac_lower_quantised(lowering, x, 1, axis, &y));
     return nac_lower_bind(lowering, 0, y);
 }
 
 nac_status nac_lower_DequantizeLinear(nac_lowering *lowering) {
-    int x, y;
-    quantisation q;
-    NAC_TRY(nac_lower_input(lowering, 0, &x));
-    const nac_shape shape = nac_logical_shape(&lowering->graph->values[x]);
-    NAC_TRY(read_quantisation(lowering, &shape, &q));
-    if (lowering->graph->values[x].constant) NAC_TRY(dequantise_constant(lowering, x, &q, &y));
-    else NAC_TRY(scale_and_shift(lowering, x, &q, true, &y));
+    int y;
+    int64_t axis;
+    NAC_TRY(read_axis(lowering, &axis));
+    NAC_TRY(nac_lower_dequantised(lowering, 0, 1, axis, &y));
     return nac_lower_bind(lowering, 0, y);
 }
