@@ -48,15 +48,16 @@ static void measure(const char *name, nac_node node, const int *inputs, int inpu
     if (written_over != NAC_NONE) graph.values[output].data = graph.values[inputs[written_over]].data;
     graph.logits = NAC_NONE;
     nac_xnnpack *backend;
+    const int last = graph.node_count - 1; /* what stands in front of it only says what its input is like */
     if ((!filter || strstr(name, filter)) && nac_xnnpack_create(&graph, &backend, &error) == NAC_OK) {
         double best = INFINITY, end = seconds() + 0.2;
         for (int i = 0; i < 5 || seconds() < end; ++i) {
             double start = seconds();
-            if (nac_xnnpack_run(backend, 0, &error) != NAC_OK) exit(1);
+            if (nac_xnnpack_run(backend, last, &error) != NAC_OK) exit(1);
             double time = seconds() - start;
             if (time < best) best = time;
         }
-        printf("%-44s %8.3f ms %7.2f %s  %s\n", name, best * 1e3, work / best, unit, nac_xnnpack_kernel_name(backend, 0));
+        printf("%-44s %8.3f ms %7.2f %s  %s\n", name, best * 1e3, work / best, unit, nac_xnnpack_kernel_name(backend, last));
         fflush(stdout);
         nac_xnnpack_destroy(backend);
     }
@@ -64,8 +65,30 @@ static void measure(const char *name, nac_node node, const int *inputs, int inpu
     while (memory_count) free(memory[--memory_count]);
 }
 
+enum { NO_RELU = -1 };
+
+/* An image; with `zeros` percent of zeros, at random places, it is what a ReLU has put out. */
+static int add_image(const int dims[4], int zeros) {
+    const int value = add(false, 4, dims);
+    if (zeros == NO_RELU) return value;
+    nac_node relu = nac_node_make(NAC_OP_UNARY, "relu");
+    relu.u.unary.kind = NAC_UNARY_CLAMP;
+    relu.u.unary.b = INFINITY;
+    const nac_shape shape = nac_shape_make(4, dims);
+    int output;
+    nac_error error;
+    if (nac_graph_emit(&graph, relu, &value, 1, NULL, &shape, NAC_ROW_MAJOR, &output, &error) != NAC_OK) exit(1);
+    float *data = graph.values[output].data = graph.values[value].data;
+    uint32_t random = 1;
+    for (size_t i = 0, count = nac_elements(&shape); i < count; ++i) {
+        random = random * 1664525u + 1013904223u;
+        data[i] = (int)(random >> 16) % 100 < zeros ? 0 : (float)(random >> 8) / 0x1p24f;
+    }
+    return output;
+}
+
 /* Forward and gradient of a square convolution on a size x size image. */
-static void convolution(const char *network, int size, int in, int out, int kernel, int stride, int groups) {
+static void convolution(const char *network, int size, int in, int out, int kernel, int stride, int groups, int zeros) {
     int pad = kernel / 2, small = (size + 2 * pad - kernel) / stride + 1;
     const int x[4] = {1, size, size, in}, w[4] = {out, kernel, kernel, in / groups}, y[4] = {1, small, small, out};
     double work = 2e-9 * small * small * out * kernel * kernel * (in / groups);
@@ -75,9 +98,10 @@ static void convolution(const char *network, int size, int in, int out, int kern
         node.u.conv.groups = groups;
         if (!gradient) node.min = 0;
         char name[128];
-        snprintf(name, sizeof name, "%s %s %d^2 %d->%d k%d s%d%s", network, gradient ? "conv_grad" : "conv", size, in, out, kernel, stride,
-                 groups > 1 ? " depthwise" : "");
-        const int inputs[2] = {add(false, 4, gradient ? y : x), add(true, 4, w)};
+        int length = snprintf(name, sizeof name, "%s %s %d^2 %d->%d k%d s%d%s", network, gradient ? "conv_grad" : "conv", size, in, out, kernel, stride,
+                              groups > 1 ? " depthwise" : "");
+        if (zeros != NO_RELU) snprintf(name + length, sizeof name - (size_t)length, " %d%% zeros", zeros);
+        const int inputs[2] = {add_image(gradient ? y : x, zeros), add(true, 4, w)};
         measure(name, node, inputs, 2, 4, gradient ? x : y, work, "GFLOP/s");
     }
 }
@@ -178,23 +202,28 @@ int main(int argc, char **argv) {
     static const int resnet18[][5] = {{224, 3, 64, 7, 2}, {56, 64, 64, 3, 1}, {56, 64, 128, 3, 2}, {56, 64, 128, 1, 2}, {28, 128, 128, 3, 1},
                                       {28, 128, 256, 3, 2}, {14, 256, 256, 3, 1}, {14, 256, 512, 3, 2}, {7, 512, 512, 3, 1}};
     for (size_t i = 0; i < NAC_COUNT(resnet18); ++i)
-        convolution("resnet18", resnet18[i][0], resnet18[i][1], resnet18[i][2], resnet18[i][3], resnet18[i][4], 1);
+        convolution("resnet18", resnet18[i][0], resnet18[i][1], resnet18[i][2], resnet18[i][3], resnet18[i][4], 1, NO_RELU);
     static const int resnet50[][5] = {{56, 64, 64, 1, 1}, {56, 64, 256, 1, 1}, {56, 256, 64, 1, 1}, {56, 256, 128, 1, 1}, {56, 128, 128, 3, 2},
                                       {56, 256, 512, 1, 2}, {28, 128, 512, 1, 1}, {28, 512, 128, 1, 1}, {28, 512, 1024, 1, 2}, {14, 256, 1024, 1, 1},
                                       {14, 1024, 256, 1, 1}, {14, 1024, 2048, 1, 2}, {7, 512, 2048, 1, 1}, {7, 2048, 512, 1, 1}};
     for (size_t i = 0; i < NAC_COUNT(resnet50); ++i)
-        convolution("resnet50", resnet50[i][0], resnet50[i][1], resnet50[i][2], resnet50[i][3], resnet50[i][4], 1);
+        convolution("resnet50", resnet50[i][0], resnet50[i][1], resnet50[i][2], resnet50[i][3], resnet50[i][4], 1, NO_RELU);
+    static const int behind_relu[][5] = {{56, 256, 64, 1, 1}, {28, 128, 128, 3, 2}, {28, 512, 128, 1, 1}, {14, 1024, 256, 1, 1}, {14, 512, 512, 3, 2},
+                                         {14, 1024, 2048, 1, 2}, {14, 256, 256, 3, 1}, {7, 512, 512, 3, 1}, {7, 512, 2048, 1, 1}, {7, 2048, 512, 1, 1}};
+    for (size_t i = 0; i < NAC_COUNT(behind_relu); ++i)
+        for (int zeros = 0; zeros <= 75; zeros += 25)
+            convolution("relu", behind_relu[i][0], behind_relu[i][1], behind_relu[i][2], behind_relu[i][3], behind_relu[i][4], 1, zeros);
     static const int mobilenet[][5] = {{224, 3, 32, 3, 2}, {112, 16, 96, 1, 1}, {56, 96, 24, 1, 1}, {56, 24, 144, 1, 1}, {28, 144, 32, 1, 1},
                                        {14, 64, 384, 1, 1}, {14, 384, 64, 1, 1}, {7, 160, 960, 1, 1}, {7, 960, 160, 1, 1}, {7, 320, 1280, 1, 1}};
     for (size_t i = 0; i < NAC_COUNT(mobilenet); ++i)
-        convolution("mobilenet", mobilenet[i][0], mobilenet[i][1], mobilenet[i][2], mobilenet[i][3], mobilenet[i][4], 1);
+        convolution("mobilenet", mobilenet[i][0], mobilenet[i][1], mobilenet[i][2], mobilenet[i][3], mobilenet[i][4], 1, NO_RELU);
     static const int depthwise[][3] = {{112, 32, 1}, {112, 96, 2}, {56, 144, 1}, {56, 144, 2}, {28, 192, 1}, {28, 192, 2}, {14, 576, 1}, {14, 576, 2}, {7, 960, 1}};
     for (size_t i = 0; i < NAC_COUNT(depthwise); ++i)
-        convolution("mobilenet", depthwise[i][0], depthwise[i][1], depthwise[i][1], 3, depthwise[i][2], depthwise[i][1]);
-    convolution("efficientnet", 28, 240, 240, 5, 1, 240);
-    convolution("efficientnet", 28, 240, 240, 5, 2, 240);
-    convolution("convnext", 28, 192, 192, 7, 1, 192);
-    convolution("resnext", 28, 256, 256, 3, 1, 32);
+        convolution("mobilenet", depthwise[i][0], depthwise[i][1], depthwise[i][1], 3, depthwise[i][2], depthwise[i][1], NO_RELU);
+    convolution("efficientnet", 28, 240, 240, 5, 1, 240, NO_RELU);
+    convolution("efficientnet", 28, 240, 240, 5, 2, 240, NO_RELU);
+    convolution("convnext", 28, 192, 192, 7, 1, 192, NO_RELU);
+    convolution("resnext", 28, 256, 256, 3, 1, 32, NO_RELU);
     matmul("classifier", 1, 2048, 1000, true, true);
     matmul("classifier_grad", 1, 1000, 2048, true, false);
     matmul("vit", 197, 384, 1536, true, false);

@@ -1,6 +1,6 @@
 // The peers, installed on demand under .cache/bench: they are measured, never depended on.
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -8,16 +8,18 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 export const folder = path.join(root, '.cache', 'bench');
 
-const PEERS = { 'onnxruntime-web': '1.30.0', '@tensorflow/tfjs': '4.22.0', '@tensorflow/tfjs-backend-wasm': '4.22.0' };
+const LOCK = ['package.json', 'package-lock.json'].map((name) => path.join(root, 'bench', 'peers', name));
 
+/** By the lock in bench/peers, down to what the peers themselves need; once for every lock. */
 export function installPeers() {
+  const installed = path.join(folder, 'node_modules', '.installed-by');
+  const lock = readFileSync(LOCK[1], 'utf8');
+  if (existsSync(installed) && readFileSync(installed, 'utf8') === lock) return;
   mkdirSync(folder, { recursive: true });
-  if (Object.keys(PEERS).every((name) => existsSync(path.join(folder, 'node_modules', name)))) return;
-  if (!existsSync(path.join(folder, 'package.json'))) writeFileSync(path.join(folder, 'package.json'), '{ "private": true }\n');
-  // All of them: npm removes what it isn't told of.
-  const wanted = Object.entries(PEERS);
-  console.error(`installing ${wanted.map((entry) => entry.join(' ')).join(', ')} in .cache/bench`);
-  execFileSync('npm', ['install', '--no-save', '--ignore-scripts', ...wanted.map(([name, version]) => `${name}@${version}`)], { cwd: folder, stdio: ['ignore', 2, 2] });
+  for (const file of LOCK) copyFileSync(file, path.join(folder, path.basename(file)));
+  console.error('installing onnxruntime-web and tfjs in .cache/bench');
+  execFileSync('npm', ['ci', '--ignore-scripts'], { cwd: folder, stdio: ['ignore', 2, 2] });
+  writeFileSync(installed, lock);
 }
 
 /** Networks by bench/models.py, made when missing. */
