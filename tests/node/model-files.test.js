@@ -73,6 +73,11 @@ test('the same bits from one file, from two and from many: by paths, addresses, 
   assert.deepEqual(await scores({ model: pathToFileURL(scene.file('many', 'many.onnx')), profile: many, workers: 0 }), expected);
   // What is not needed does not matter.
   assert.deepEqual(await scores({ model: [new File(['x'], 'README'), ...asFiles(MANY)], profile: many, workers: 0 }), expected);
+  // Of a folder of several models, each with a file of that name, the one beside the model, which is the first; whatever their order.
+  const lying = (path, content) => Object.defineProperty(new File([content], path.split('/').at(-1)), 'webkitRelativePath', { value: path });
+  const data = ONE.files['one.onnx.data'];
+  const folder = [lying('zoo/a/one.onnx.data', data.map((byte) => byte ^ 1)), lying('zoo/b/one.onnx', ONE.bytes), lying('zoo/b/one.onnx.data', data)];
+  for (const model of [folder, [...folder].reverse()]) assert.deepEqual(await scores({ model, profile: one, workers: 0 }), expected);
   assert.deepEqual(await scores({ model: { model: ONE.bytes, files: { 'one.onnx.data': ONE.files['one.onnx.data'] } }, profile: one, workers: 0 }), expected);
   // What is not handed over is looked for beside the model.
   assert.deepEqual(await scores({ model: { model: scene.file('one', 'one.onnx'), files: {} }, profile: one, workers: 0 }), expected);

@@ -53,7 +53,7 @@ export function sourceName(source) {
 export function divideModel(source) {
   if (Array.isArray(source)) {
     const model = source.find(({ name }) => /\.onnx$/i.test(name)) ?? source[0];
-    return { model, find: (name) => findFile(name, source.filter((file) => file !== model)) };
+    return { model, find: (name) => findFile(name, model, source.filter((file) => file !== model)) };
   }
   const { model, files } = /** @type {any} */ (source);
   if (model !== undefined && files) return { model, find: (name) => (Object.hasOwn(files, name) ? files[name] : undefined) };
@@ -61,14 +61,16 @@ export function divideModel(source) {
 }
 
 /**
- * A file's name is all that most have; of two that have it, the one whose path fits.
+ * A file's name is all that most have. Of several that have it, the one that lies where the model looks for it, or else one whose path fits.
  * @param {string} name
+ * @param {File} model
  * @param {File[]} files
  */
-function findFile(name, files) {
+function findFile(name, model, files) {
   const alike = files.filter((file) => file.name === name.split('/').at(-1));
-  const fits = (/** @type {any} */ { webkitRelativePath: path }) => path && `/${path}`.endsWith(`/${name}`);
-  return alike.find(fits) ?? alike[0];
+  const pathOf = (/** @type {File} */ file) => file.webkitRelativePath || file.name; // Node's files have none
+  const place = pathOf(model).slice(0, -model.name.length) + name;
+  return alike.find((file) => pathOf(file) === place) ?? alike.find((file) => `/${pathOf(file)}`.endsWith(`/${name}`)) ?? alike[0];
 }
 
 /**
