@@ -1,15 +1,18 @@
-"""Whether a g that differs from PyTorch's is a rectifier's doing: units whose preactivation lies within rounding of a kink.
+"""Whether a g that differs from PyTorch's is a rectifier's doing alone: units whose preactivation lies within rounding of a kink.
 
     /usr/bin/python3 tests/oracle/kinks.py [--variant simd|relaxed] mobilenet_v2 ...
 
 The networks, images and taps of torchvision_parity.py. Every ReLU and ReLU6 behind the earliest tap is tapped, too, element by element, and its gates
 (open or shut) are counted that differ from float64's, ours and those of PyTorch's float32. Then float64 is differentiated once more with our gates in
-the place of its own: what is left of the difference in g is arithmetic. Networks of 224 pixels whose rectifiers are functions or modules of
-PyTorch's by these names.
+the place of its own: what is left of the difference in g is arithmetic, and must be within 1e-3 of the largest value. And each of these gates must
+be at its kink: its float64 preactivation no further away than float32's rounding goes, 1e-5 of its layer's largest (sums of thousands of
+products, layer behind layer; measured are a few 1e-7). Exits 1 where one of both does not hold. Networks of 224 pixels whose rectifiers are
+functions or modules of PyTorch's by these names.
 """
 
 import argparse
 import pathlib
+import sys
 import tempfile
 import warnings
 
@@ -20,6 +23,7 @@ import torch
 import torchvision_parity as parity
 
 SIDE, AT_ONCE = 224, 12
+ROUNDING, ARITHMETIC = 1e-5, 1e-3
 RECTIFIERS = {"relu": np.inf, "relu_": np.inf, "hardtanh": 6.0}  # the last is ReLU6, which is made of it
 
 
@@ -32,7 +36,7 @@ class Gates(parity.Recorder):
 
     def __init__(self, given=None):
         super().__init__()
-        self.given, self.found, self.highs = given, [], []
+        self.given, self.found, self.highs, self.distances = given, [], [], []
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         high = RECTIFIERS.get(getattr(function, "__name__", ""))
@@ -43,6 +47,7 @@ class Gates(parity.Recorder):
         given = self.given[len(self.found)] if self.given else None
         self.found.append(is_open(y, high).detach())
         self.highs.append(high)
+        self.distances.append((torch.minimum(x.abs(), (x - high).abs()) / x.abs().max()).detach())
         if given is not None:
             passed = x * given.to(x.dtype)
             y = y.detach() + passed - passed.detach()
@@ -90,8 +95,13 @@ def check(name, args, folder):
     gated, _ = differentiate(network, images.double(), taps, z, ours)
     rounded, float_gates = differentiate(network.float(), images, taps, z)
     print(f"{name} ({args.variant}): of {sum(gates.found[i].numel() for i in behind)} gates behind the earliest tap {count(ours)} differ from float64's, of PyTorch's float32 {count(float_gates.found)}")
+    furthest = max((float(gates.distances[i][ours[i] != gates.found[i]].max()) for i in behind if not torch.equal(ours[i], gates.found[i])), default=0)
+    print(f"  the furthest from its kink: {furthest:.0e} of its layer's largest preactivation")
+    good = furthest <= ROUNDING
     for tap, ours_g, exact_g, gated_g, rounded_g in zip(taps, mine, exact, gated, rounded):
         print(f"  {tap['name']}: g differs by {parity.relative(ours_g, exact_g):.0e}, with the same gates by {parity.relative(ours_g, gated_g):.0e}; PyTorch's float32 by {parity.relative(rounded_g, exact_g):.0e}")
+        good &= parity.relative(ours_g, gated_g) <= ARITHMETIC
+    return good
 
 
 def main():
@@ -101,9 +111,11 @@ def main():
     args = parser.parse_args()
     args.rounds = 1
     warnings.filterwarnings("ignore")
+    good = True
     for name in args.names:
         with tempfile.TemporaryDirectory() as folder:
-            check(name, args, pathlib.Path(folder))
+            good &= check(name, args, pathlib.Path(folder))
+    sys.exit(0 if good else 1)
 
 
 if __name__ == "__main__":
