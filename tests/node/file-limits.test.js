@@ -89,15 +89,38 @@ test('a server that sends too much is interrupted, whether it says how much or n
 });
 
 test('a body is what came, whatever the server said of its length, and so are its pieces', async () => {
-  const content = Uint8Array.from({ length: 1000 }, (_, i) => i);
-  for (const [said, encoding] of [[1000], [undefined], [10], [100000], [10, 'gzip']]) {
-    const parts = [0, 1, 500, 900].map((from, i, all) => content.slice(from, all[i + 1]));
-    const stream = new ReadableStream({ pull: (controller) => (parts.length > 0 ? controller.enqueue(parts.shift()) : controller.close()) });
-    const headers = { ...(said && { 'content-length': said }), ...(encoding && { 'content-encoding': encoding }) };
-    const pieces = [];
-    const bytes = await readBody(new Response(stream, { headers }), { kind: 'model', name: 'any', onPiece: (piece) => pieces.push(piece) });
-    assert.deepEqual(bytes, content);
-    assert.deepEqual(Buffer.concat(pieces), Buffer.from(content));
+  const LENGTH = 3_000_000; // blocks are filled, and one is not
+  const content = Uint8Array.from({ length: LENGTH }, (_, i) => (i * 7) % 251);
+  const close = (controller) => {
+    controller.close();
+    controller.byobRequest?.respond(0);
+  };
+  for (const type of [undefined, 'bytes'])
+    for (const [said, encoding] of [[LENGTH], [undefined], [10], [10 * LENGTH], [10, 'gzip']]) {
+      const parts = [0, 1, 500, 1_700_000, 2_900_000].map((from, i, all) => content.slice(from, all[i + 1]));
+      const stream = new ReadableStream({ type, pull: (controller) => (parts.length > 0 ? controller.enqueue(parts.shift()) : close(controller)) });
+      const headers = { ...(said && { 'content-length': said }), ...(encoding && { 'content-encoding': encoding }) };
+      const pieces = [];
+      const steps = [];
+      // Pieces are to keep: they are given away, as to a worker.
+      const onPiece = (piece) => pieces.push(structuredClone(piece, { transfer: [piece.buffer] }));
+      const bytes = await readBody(new Response(stream, { headers }), { kind: 'model', name: 'any', onPiece, onProgress: ({ loaded }) => steps.push(loaded) });
+      assert.ok(Buffer.from(content).equals(bytes), `${type}, ${said}`);
+      assert.ok(Buffer.concat(pieces).equals(bytes));
+      assert.ok(steps.length >= 5 && steps.every((step, i) => i === 0 || step >= steps[i - 1]));
+      assert.equal(steps.at(-1), LENGTH);
+    }
+});
+
+test('a body that breaks off, or is too large by what is said of it', async () => {
+  for (const type of [undefined, 'bytes']) {
+    let pulled = 0;
+    const broken = new ReadableStream({ type, pull: (controller) => (pulled++ === 0 ? controller.enqueue(new Uint8Array(100)) : controller.error(new TypeError('network error'))) });
+    await assert.rejects(readBody(new Response(broken), { name: 'any' }), { message: 'network error' });
+    let cancelled = false;
+    const large = new ReadableStream({ type, cancel: () => void (cancelled = true) });
+    await assert.rejects(readBody(new Response(large, { headers: { 'content-length': LARGEST.model + 1 } }), { kind: 'model', name: 'any' }), { code: 'LIMIT_EXCEEDED' });
+    assert.ok(cancelled);
   }
 });
 

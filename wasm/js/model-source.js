@@ -68,7 +68,7 @@ export function divideModel(source) {
  */
 function findFile(name, model, files) {
   const alike = files.filter((file) => file.name === name.split('/').at(-1));
-  const pathOf = (/** @type {File} */ file) => file.webkitRelativePath || file.name; // Node's files have none
+  const pathOf = (/** @type {any} */ file) => file.webkitRelativePath || file.name; // Node's files have none
   const place = pathOf(model).slice(0, -model.name.length) + name;
   return alike.find((file) => pathOf(file) === place) ?? alike.find((file) => `/${pathOf(file)}`.endsWith(`/${name}`)) ?? alike[0];
 }
