@@ -218,6 +218,8 @@ case("dequantise_channels",
 FILTERS, FILTER_ZEROS = (np.arange(108) * 37 % 256).astype(np.uint8).reshape(4, 3, 3, 3), np.array([128, 0, 255, 100], np.uint8)
 case("dequantise_filters", lambda net: net("Conv", "x", net("DequantizeLinear", FILTERS, QS, FILTER_ZEROS, axis=0), pads=[1, 1, 1, 1]),
      lambda x: F.conv2d(x, (t(FILTERS) - t(FILTER_ZEROS).reshape(4, 1, 1, 1)) * t(QS).reshape(4, 1, 1, 1), padding=1))
+HALVES = ((np.arange(108) * 37 % 201 - 100) / 64).astype(np.float16).reshape(4, 3, 3, 3)
+case("half_filters", lambda net: net("Conv", "x", net("Cast", HALVES, to=1), pads=[1, 1, 1, 1]), lambda x: F.conv2d(x, t(HALVES), padding=1))
 case("dequantise_columns", lambda net: net("MatMul", "x", net("DequantizeLinear", Q.reshape(6, 2), QS[:2], axis=1)), lambda x: x @ (t(Q).reshape(6, 2) * t(QS[:2])))
 
 
