@@ -2,7 +2,7 @@
 
 He et al., "Deep Residual Learning for Image Recognition", arXiv 1512.03385, in the form that is usual for
 CIFAR: a 3x3 stem of stride 1 and no max pool, so that the four stages work on 32, 16, 8 and 4 pixels. Of width 64,
-which is the usual one, it has 11.2 million parameters, 22 MB as float16; of width 32 a quarter of both.
+which is the usual one, it has 11.2 million parameters, 11 MB as int8; of width 32 a quarter of both.
 """
 
 import torch

@@ -14,9 +14,9 @@ const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..')
 const golden = JSON.parse(readFileSync(path.join(root, 'tests/golden/scores/samples.json'), 'utf8'));
 
 // What the bundled network and its profile must not fall below, on the first thousand images of each set; raised when a better one is
-// bundled. Measured on all ten thousand (models/BENCHMARK.md): accuracy 0.9449, AUROC 0.9681 and 0.9423. Standard errors of a thousand
+// bundled. Measured on all ten thousand (models/BENCHMARK.md): accuracy 0.9444, AUROC 0.9681 and 0.9608. Standard errors of a thousand
 // images: 0.008 of the accuracy, 0.006 of the AUROCs.
-const FLOOR = { accuracy: 0.925, auroc: { mnist: 0.95, 'fashion-mnist': 0.925 } };
+const FLOOR = { accuracy: 0.925, auroc: { mnist: 0.95, 'fashion-mnist': 0.94 } };
 // The baselines' means over both sets that NAC's must exceed: it is worth its backward pass.
 const BEATEN = ['msp', 'entropy', 'gradNorm'];
 
@@ -50,6 +50,12 @@ test('in-distribution samples and others are told apart', () => {
   const flagged = (folder) => golden.filter((image) => image.file.includes(folder)).map((image) => image.verdict === 'out');
   assert.ok(flagged('cifar10/').filter(Boolean).length <= 1);
   assert.ok([...flagged('mnist/'), ...flagged('textures/')].filter(Boolean).length >= 10); // of 12
+});
+
+test('quantised weights are parameters', async () => {
+  const { parameters, operators } = (await nac('info', '--json', path.join(root, 'models/cifar10-resnet18.onnx'))).json.model;
+  assert.ok(operators.DequantizeLinear > 0);
+  assert.ok(Math.abs(parameters - 11.17e6) < 0.01e6, String(parameters));
 });
 
 test('CIFAR-10 against MNIST and Fashion-MNIST: detection has a floor', { timeout: 600_000 }, async () => {

@@ -3,8 +3,8 @@
  * About half of what a ReLU puts out is zero, and so is as much of its gradient. Which half differs from pixel to pixel, so no two pixels share a
  * row; but the sums of 32 output channels fit the registers, and a row of as many weights is loaded as fast as it is multiplied. So every pixel is
  * first written down as a list of its numbers that are not zero, once for all output channels and places of the window, and the lists are then
- * taken past the weights: 68 to 80 GFLOP/s, zeros counted, where products that multiply them too have 46 to 50 of a peak of 55. With a quarter
- * of zeros it is 50 to 55, and without any 40.
+ * taken past the weights: 66 to 90 GFLOP/s, zeros counted, where products that multiply them too have 46 to 50 of a peak of 55. With a quarter
+ * of zeros it is 46 to 61, and without any 36 to 47 (bench/operators.c, its lines with "zeros").
  *
  * The result is the same but for the order of summation (and zero times an infinite weight, which would be NaN). */
 #include "backend/convolution.h"
