@@ -92,7 +92,7 @@ nac_status nac_lower_QLinearConcat(nac_lowering *lowering) {
 static nac_status lower_as(nac_lowering *lowering, nac_lower op, int count, const int *places, const int *values) {
     const nac_onnx_node *node = lowering->node;
     nac_onnx_node plain = *node;
-    int inputs[3], bindings[3];
+    int inputs[3], bindings[3] = {0};
     for (int i = 0; i < count; ++i) {
         inputs[i] = values[i] == NAC_NONE ? NAC_ONNX_ABSENT : node->inputs[places[i]];
         if (inputs[i] == NAC_ONNX_ABSENT) continue;
