@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import test from 'node:test';
 
 const read = (file) => JSON.parse(readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8'));
-const FOLDERS = ['', 'wasm/toolchain/node/', 'tests/browser/consumer/'];
+const FOLDERS = ['', 'wasm/toolchain/node/', 'tests/browser/consumer/', 'bench/peers/'];
 
 test('every package of npm has an exact version and a SHA-512', () => {
   for (const folder of FOLDERS) {

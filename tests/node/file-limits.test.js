@@ -75,17 +75,20 @@ test('a server that sends too much is interrupted, whether it says how much or n
   server.close();
 
   // Without a length: counted while it comes.
-  let taken = 0;
-  let cancelled = false;
-  const endless = new ReadableStream({
-    pull: (controller) => {
-      controller.enqueue(chunk);
-      taken += chunk.length;
-    },
-    cancel: () => void (cancelled = true),
-  });
-  await assert.rejects(readBody(new Response(endless), { kind: 'image', name: 'endless' }), { code: 'LIMIT_EXCEEDED', message: /^endless: the file has / });
-  assert.ok(cancelled && taken <= LARGEST.image + 3 * chunk.length);
+  for (const type of [undefined, 'bytes']) {
+    let taken = 0;
+    let cancelled = false;
+    const endless = new ReadableStream({
+      type,
+      pull: (controller) => {
+        controller.enqueue(new Uint8Array(chunk));
+        taken += chunk.length;
+      },
+      cancel: () => void (cancelled = true),
+    });
+    await assert.rejects(readBody(new Response(endless), { kind: 'image', name: 'endless' }), { code: 'LIMIT_EXCEEDED', message: /^endless: the file has / });
+    assert.ok(cancelled && taken <= LARGEST.image + 3 * chunk.length);
+  }
 });
 
 test('a body is what came, whatever the server said of its length, and so are its pieces', async () => {
@@ -98,13 +101,15 @@ test('a body is what came, whatever the server said of its length, and so are it
   for (const type of [undefined, 'bytes'])
     for (const [said, encoding] of [[LENGTH], [undefined], [10], [10 * LENGTH], [10, 'gzip']]) {
       const parts = [0, 1, 500, 1_700_000, 2_900_000].map((from, i, all) => content.slice(from, all[i + 1]));
-      const stream = new ReadableStream({ type, pull: (controller) => (parts.length > 0 ? controller.enqueue(parts.shift()) : close(controller)) });
+      const pull = (controller) => (parts.length > 0 ? controller.enqueue(parts.shift()) : close(controller));
+      const stream = new ReadableStream({ type, pull });
       const headers = { ...(said && { 'content-length': said }), ...(encoding && { 'content-encoding': encoding }) };
       const pieces = [];
       const steps = [];
       // Pieces are to keep: they are given away, as to a worker.
       const onPiece = (piece) => pieces.push(structuredClone(piece, { transfer: [piece.buffer] }));
-      const bytes = await readBody(new Response(stream, { headers }), { kind: 'model', name: 'any', onPiece, onProgress: ({ loaded }) => steps.push(loaded) });
+      const onProgress = ({ loaded }) => steps.push(loaded);
+      const bytes = await readBody(new Response(stream, { headers }), { kind: 'model', name: 'any', onPiece, onProgress });
       assert.ok(Buffer.from(content).equals(bytes), `${type}, ${said}`);
       assert.ok(Buffer.concat(pieces).equals(bytes));
       assert.ok(steps.length >= 5 && steps.every((step, i) => i === 0 || step >= steps[i - 1]));
@@ -115,12 +120,21 @@ test('a body is what came, whatever the server said of its length, and so are it
 test('a body that breaks off, or is too large by what is said of it', async () => {
   for (const type of [undefined, 'bytes']) {
     let pulled = 0;
-    const broken = new ReadableStream({ type, pull: (controller) => (pulled++ === 0 ? controller.enqueue(new Uint8Array(100)) : controller.error(new TypeError('network error'))) });
-    await assert.rejects(readBody(new Response(broken), { name: 'any' }), { message: 'network error' });
+    const pull = (controller) => (pulled++ === 0 ? controller.enqueue(new Uint8Array(100)) : controller.error(new TypeError('network error')));
+    await assert.rejects(readBody(new Response(new ReadableStream({ type, pull })), { name: 'any' }), { message: 'network error' });
     let cancelled = false;
     const large = new ReadableStream({ type, cancel: () => void (cancelled = true) });
-    await assert.rejects(readBody(new Response(large, { headers: { 'content-length': LARGEST.model + 1 } }), { kind: 'model', name: 'any' }), { code: 'LIMIT_EXCEEDED' });
+    const headers = { 'content-length': LARGEST.model + 1 };
+    await assert.rejects(readBody(new Response(large, { headers }), { kind: 'model', name: 'any' }), { code: 'LIMIT_EXCEEDED' });
     assert.ok(cancelled);
+    // Whoever is told of it may have enough.
+    let given = 0;
+    const watched = new ReadableStream({ type, pull: (controller) => controller.enqueue(new Uint8Array(1000)), cancel: () => void (given = -given) });
+    const onProgress = () => {
+      if (++given === 3) throw new Error('enough');
+    };
+    await assert.rejects(readBody(new Response(watched), { name: 'any', onProgress }), { message: 'enough' });
+    assert.equal(given, -3);
   }
 });
 

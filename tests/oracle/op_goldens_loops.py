@@ -46,6 +46,18 @@ case("loop_negative", lambda net: net("Exp", loop(net, ints(-4)[0], YES, "x", of
 case("loop_condition_false", lambda net: net("Exp", loop(net, ints(3)[0], np.bool_(False), "x", of=STEP)), torch.exp)
 case("loop_by_size", lambda net: loop(net, net("Gather", net("Shape", "x"), ints(2)[0]), YES, "x", of=STEP), lambda x: step(x, 5))
 
+# Integers outside of the body, which become numbers in each round anew.
+INTEGERS, INTEGER_SCALE = np.arange(-6, 6, dtype=np.int8).reshape(2, 6), np.float32(0.25)
+SCALED = body("i go h", "on next", GO, node("DequantizeLinear", ["integers", "scale"], ["row"]), node("ReduceMean", ["row"], ["mean"], axes=[0]), node("Mul", ["h", "mean"], ["next"]))
+
+
+def scaled(net):
+    net.constants += [numpy_helper.from_array(INTEGERS, "integers"), numpy_helper.from_array(INTEGER_SCALE, "scale")]
+    return loop(net, ints(3)[0], YES, "x", of=SCALED)
+
+
+case("loop_dequantises", scaled, lambda x: x * (t(INTEGERS) * t(INTEGER_SCALE)).mean(0) ** 3)
+
 # What a round finds by its number, and keeps; the stack's first axis is the rounds'.
 PICK = body("i go", "on row", node("Cast", ["go"], ["on"], to=TensorProto.BOOL), node("Gather", ["x", "i"], ["part"], axis=2), node("Add", ["i", "one"], ["n"]),
             node("Cast", ["n"], ["factor"], to=1), node("Mul", ["part", "factor"], ["row"]), one=ints(1)[0])

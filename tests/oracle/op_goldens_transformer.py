@@ -5,7 +5,7 @@ import math
 import numpy as np
 import torch
 import torch.nn.functional as F
-from onnx import numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 from op_case import case, floats, ints, refuse, t, weights
 
@@ -223,6 +223,15 @@ case("half_filters", lambda net: net("Conv", "x", net("Cast", HALVES, to=1), pad
 case("dequantise_columns", lambda net: net("MatMul", "x", net("DequantizeLinear", Q.reshape(6, 2), QS[:2], axis=1)), lambda x: x @ (t(Q).reshape(6, 2) * t(QS[:2])))
 
 
+def typed(net):
+    """Integers one by one in the message, in a list of numbers of any size."""
+    net.constants.append(helper.make_tensor("typed", TensorProto.INT8, Q.shape, Q.flatten().tolist()))
+    return net("Conv", "x", net("DequantizeLinear", "typed", QS, axis=0))
+
+
+case("dequantise_typed", typed, lambda x: F.conv2d(x, t(Q) * t(QS).reshape(4, 1, 1, 1)))
+
+
 def shared(net):
     """Integers that two nodes read, with scales of their own."""
     net.constants.append(numpy_helper.from_array(Q, "q"))
@@ -312,6 +321,25 @@ case("operator_gemm", lambda net: net("DequantizeLinear", net("QGemm", *integers
      lambda x: fake(0.5 * (FX(x).flatten(1) @ real(GEMM, QS, ROWS) + t(BIAS) * t(np.float32(0.01)) * t(QS)), 0.1, 3, -128, 127))
 case("operator_gemm_to_float", lambda net: net("QGemm", *integers(net, net("Flatten", "x")), GEMM.T.copy(), np.float32(0.02), np.int8(0), domain="com.microsoft", transB=1),
      lambda x: FX(x).flatten(1) @ real(GEMM, 0.02, 0))
+# what the result's type is where only an operand's zero point says it
+case("operator_add_like_its_operand",
+     lambda net: net("DequantizeLinear", net("QLinearAdd", *integers(net, zero=np.int8(5)), *integers(net, net("Neg", "x"), 0.005, np.int8(-7)), np.float32(0.02), domain="com.microsoft"), np.float32(0.02)),
+     lambda x: fake(fake(x, 0.01, 5, -128, 127) + fake(-x, 0.005, -7, -128, 127), 0.02, 0, -128, 127))
+
+
+def nameless(net):
+    """The first output has no name, and what is read is a second one that the operator has not."""
+    net("QLinearConv", *integers(net), Q, QS, ROWS, np.float32(0.02), np.uint8(90), outputs=2)
+    net.nodes[-1].output[0] = ""
+    return net.nodes[-1].output[1]
+
+
+refuse("operator_without_a_result", nameless)
+refuse("operator_convolution_channels_last", lambda net: back(net, "QLinearConv", *integers(net), Q, QS, ROWS, channels_last=1))
+refuse("operator_gemm_of_one", lambda net: net("QGemm", *[net("QuantizeLinear", net("Flatten", "x"), np.float32(0.01), np.uint8(3)), np.float32(0.01), np.uint8(3)] * 2, domain="com.microsoft", transB=1))
+refuse("operator_gemm_of_half_a_scale", lambda net: net("QGemm", *integers(net, net("Flatten", "x")), GEMM, QS, ROWS, BIAS, np.float32(0.1), domain="com.microsoft"))
+refuse("operator_add_of_no_type", lambda net: net("QLinearAdd", "x", np.float32(1), "", "x", np.float32(1), "", np.float32(1), domain="com.microsoft"))
+refuse("operator_bias_of_rows", lambda net: net("QGemm", *integers(net, net("Flatten", "x")), GEMM, QS, ROWS, np.stack([BIAS, BIAS]), domain="com.microsoft"))
 refuse("operator_channels_last", lambda net: back(net, "QLinearGlobalAveragePool", *integers(net), channels_last=1))
 refuse("operator_concat_of_scales", lambda net: net("QLinearConcat", np.float32(0.02), np.uint8(90), integers(net)[0], np.float32(1), axis=1, domain="com.microsoft"))
 refuse("operator_bias_of_others", lambda net: net("QLinearConv", *integers(net), Q, QS, ROWS, np.float32(0.02), np.uint8(90), BIAS[:3]))

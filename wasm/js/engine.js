@@ -80,8 +80,8 @@ export class Engine {
   }
 
   /**
-   * Before the model is there: makes room for it and for the weights that a session will make of it, twice its size altogether, or more where
-   * they are not float32.
+   * Before the model is there: makes room for it and for the weights that a session will make of it, twice its size altogether. Where they are
+   * not float32 they need more, for which the memory grows then.
    * @param {number} come bytes of the model that are there; there is only so much to be expected of the rest
    * @param {number} total bytes that it will have
    */

@@ -23,7 +23,7 @@ export const host = {
   },
 
   async read(source, { kind, signal, onProgress, onPiece }) {
-    // The binary and the profile are small, and of use before the model is.
+    // What is small is of use before the model is.
     const response = await fetch(source, { signal, priority: kind === 'model' ? 'low' : 'high' }).catch((error) => {
       if (signal?.aborted) throw error;
       throw new NacError('NOT_FOUND', `${source}: ${error.message}`);

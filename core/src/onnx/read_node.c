@@ -248,7 +248,7 @@ static bool add_node(nac_reader *reader, nac_onnx_node node) {
     return true;
 }
 
-/* Of the operators that ONNX Runtime has added, those on quantised numbers: their names are nobody else's. */
+/* Of the operators that ONNX Runtime has added, those on quantised numbers. What it calls QLinearConv is ONNX's, but for an attribute. */
 static bool is_known_domain(const char *domain, const char *op_type) {
     if (!domain || !domain[0] || strcmp(domain, "ai.onnx") == 0) return true;
     return strcmp(domain, "com.microsoft") == 0 && (strncmp(op_type, "QLinear", strlen("QLinear")) == 0 || strcmp(op_type, "QGemm") == 0);

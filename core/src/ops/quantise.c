@@ -96,13 +96,17 @@ static nac_status scale_and_shift(nac_lowering *lowering, int x, const quantisat
     return nac_lower_combine(lowering, NAC_BINARY_ADD, x, summand, result);
 }
 
-/* The integers that a tensor's type holds. The type is that of its zero point, input i, uint8 without one; a graph knows only int64. */
-static nac_status integer_range(nac_lowering *lowering, int i, float *min, float *max) {
+static bool has_input(const nac_onnx_node *node, int i) { return i < node->input_count && node->inputs[i] != NAC_ONNX_ABSENT; }
+
+/* The integers that a tensor's type holds. The type is that of its zero point, input i, and without one that of input `like`; a graph knows only
+ * int64. */
+static nac_status integer_range(nac_lowering *lowering, int i, int like, float *min, float *max) {
     const nac_model *model = lowering->model;
     const nac_onnx_node *node = lowering->node;
-    const int zero = i < node->input_count ? node->inputs[i] : NAC_ONNX_ABSENT;
     int type = 2;
-    if (zero != NAC_ONNX_ABSENT) {
+    if (!has_input(node, i) && like != NAC_NONE) i = like;
+    if (has_input(node, i)) {
+        const int zero = node->inputs[i];
         const nac_onnx_tensor *tensor = model->initializers[zero];
         for (int n = 0; n < model->node_count && !tensor; ++n) {
             const nac_onnx_node *made = &model->nodes[n];
@@ -111,6 +115,8 @@ static nac_status integer_range(nac_lowering *lowering, int i, float *min, float
         }
         if (!tensor) return nac_lower_fail(lowering, NAC_UNSUPPORTED, "the zero point is neither an initializer nor a Constant");
         type = tensor->data_type;
+    } else if (like != NAC_NONE) {
+        return nac_lower_fail(lowering, NAC_UNSUPPORTED, "no zero point says which integers the result has");
     }
     switch (type) { /* TensorProto.DataType */
     case 2: *min = 0, *max = 255; return NAC_OK;
@@ -121,12 +127,12 @@ static nac_status integer_range(nac_lowering *lowering, int i, float *min, float
     }
 }
 
-nac_status nac_lower_quantised(nac_lowering *lowering, int x, int scale, int64_t axis, int *result) {
+nac_status nac_lower_quantised(nac_lowering *lowering, int x, int scale, int64_t axis, int like, int *result) {
     float min, max;
     quantisation q;
     const nac_shape shape = nac_logical_shape(&lowering->graph->values[x]);
     NAC_TRY(read_quantisation(lowering, &shape, scale, axis, &q));
-    NAC_TRY(integer_range(lowering, scale + 1, &min, &max));
+    NAC_TRY(integer_range(lowering, scale + 1, like, &min, &max));
     NAC_TRY(scale_and_shift(lowering, x, &q, false, &x));
     return nac_lower_unary(lowering, NAC_UNARY_CLAMP, min, max, x, result);
 }
@@ -153,7 +159,7 @@ nac_status nac_lower_QuantizeLinear(nac_lowering *lowering) {
     int64_t axis;
     NAC_TRY(read_axis(lowering, &axis));
     NAC_TRY(nac_lower_float(lowering, 0, &x));
-    NAC_TRY(nac_lower_quantised(lowering, x, 1, axis, &y));
+    NAC_TRY(nac_lower_quantised(lowering, x, 1, axis, NAC_NONE, &y));
     return nac_lower_bind(lowering, 0, y);
 }
 
