@@ -46,17 +46,18 @@ case("loop_negative", lambda net: net("Exp", loop(net, ints(-4)[0], YES, "x", of
 case("loop_condition_false", lambda net: net("Exp", loop(net, ints(3)[0], np.bool_(False), "x", of=STEP)), torch.exp)
 case("loop_by_size", lambda net: loop(net, net("Gather", net("Shape", "x"), ints(2)[0]), YES, "x", of=STEP), lambda x: step(x, 5))
 
-# Integers outside of the body, which become numbers in each round anew.
-INTEGERS, INTEGER_SCALE = np.arange(-6, 6, dtype=np.int8).reshape(2, 6), np.float32(0.25)
-SCALED = body("i go h", "on next", GO, node("DequantizeLinear", ["integers", "scale"], ["row"]), node("ReduceMean", ["row"], ["mean"], axes=[0]), node("Mul", ["h", "mean"], ["next"]))
+# Integers outside of the body, which become other numbers in each round.
+INTEGERS, INTEGER_SCALES = np.arange(-6, 6, dtype=np.int8).reshape(2, 6), np.float32([0.25, 0.5, 1.5])
+SCALED = body("i go h", "on next", GO, node("Gather", ["scales", "i"], ["scale"]), node("DequantizeLinear", ["integers", "scale"], ["rows"]),
+              node("ReduceMean", ["rows"], ["mean"], axes=[0]), node("Mul", ["h", "mean"], ["next"]))
 
 
 def scaled(net):
-    net.constants += [numpy_helper.from_array(INTEGERS, "integers"), numpy_helper.from_array(INTEGER_SCALE, "scale")]
+    net.constants += [numpy_helper.from_array(INTEGERS, "integers"), numpy_helper.from_array(INTEGER_SCALES, "scales")]
     return loop(net, ints(3)[0], YES, "x", of=SCALED)
 
 
-case("loop_dequantises", scaled, lambda x: x * (t(INTEGERS) * t(INTEGER_SCALE)).mean(0) ** 3)
+case("loop_dequantises", scaled, lambda x: x * t(INTEGERS).mean(0) ** 3 * float(np.prod(INTEGER_SCALES)))
 
 # What a round finds by its number, and keeps; the stack's first axis is the rounds'.
 PICK = body("i go", "on row", node("Cast", ["go"], ["on"], to=TensorProto.BOOL), node("Gather", ["x", "i"], ["part"], axis=2), node("Add", ["i", "one"], ["n"]),

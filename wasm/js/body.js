@@ -42,8 +42,7 @@ export async function readBody(response, { kind, name, onProgress, onPiece }) {
 /** What has come, and the piece that is complete with it, if any. @typedef {{ part: Uint8Array, piece: Uint8Array | null }} Part */
 
 /**
- * Where the browser can, it writes into blocks of ours: into its own first, and copied, takes a third longer in Chromium. A body that nobody reads to
- * its end is given up.
+ * Where the browser can, it writes into blocks of ours, which saves a copy of everything. A body that nobody reads to its end is given up.
  * @param {ReadableStream<Uint8Array> | null} body
  * @param {number} promised bytes in all, 0: unknown
  * @returns {AsyncGenerator<Part>}

@@ -16,7 +16,7 @@ target_compile_definitions(nanopb PUBLIC PB_FIELD_32BIT)
 add_library(yyjson STATIC ${NAC_SOURCES}/yyjson/src/yyjson.c)
 target_include_directories(yyjson SYSTEM PUBLIC ${NAC_SOURCES}/yyjson/src)
 # It inlines all of itself, for gigabytes a second. What is read here is a few kilobytes a model, and a browser compiles the binary before it does:
-# small functions are a fifth of the size.
+# small functions are less of it.
 target_compile_definitions(yyjson PUBLIC YYJSON_DISABLE_NON_STANDARD PRIVATE yyjson_inline=inline)
 target_compile_options(yyjson PRIVATE -Os)
 
