@@ -218,6 +218,22 @@ case("dequantise_channels",
 FILTERS, FILTER_ZEROS = (np.arange(108) * 37 % 256).astype(np.uint8).reshape(4, 3, 3, 3), np.array([128, 0, 255, 100], np.uint8)
 case("dequantise_filters", lambda net: net("Conv", "x", net("DequantizeLinear", FILTERS, QS, FILTER_ZEROS, axis=0), pads=[1, 1, 1, 1]),
      lambda x: F.conv2d(x, (t(FILTERS) - t(FILTER_ZEROS).reshape(4, 1, 1, 1)) * t(QS).reshape(4, 1, 1, 1), padding=1))
+BYTES, BYTE_SCALES = (np.arange(9216) * 151 % 256).astype(np.uint8).reshape(32, 32, 3, 3), (np.arange(32, dtype=np.float32) + 5) / 4096
+BYTE_ZEROS, FIRST = (128 + np.arange(32) * 5 % 17 - 8).astype(np.uint8), weights(32, 3, 1, 1)
+BYTE_WEIGHTS = (t(BYTES) - t(BYTE_ZEROS).reshape(32, 1, 1, 1)) * t(BYTE_SCALES).reshape(32, 1, 1, 1)
+# behind a ReLU, where kernels read them as they are
+case("dequantise_behind_relu", lambda net: net("Conv", net("Relu", net("Conv", "x", FIRST)), net("DequantizeLinear", BYTES, BYTE_SCALES, BYTE_ZEROS, axis=0), pads=[1, 1, 1, 1]),
+     lambda x: F.conv2d(F.relu(F.conv2d(x, t(FIRST))), BYTE_WEIGHTS, padding=1))
+case("dequantise_signed_behind_relu",
+     lambda net: net("Conv", net("Relu", net("Conv", "x", FIRST)), net("DequantizeLinear", BYTES.view(np.int8), np.float32(0.005), np.int8(3)), strides=[1, 1]),
+     lambda x: F.conv2d(F.relu(F.conv2d(x, t(FIRST))), (t(BYTES.view(np.int8)) - 3) * t(np.float32(0.005))))
+FACTORS, SHIFTS, MEANS, VARIANCES = floats(0.5, 2, -1, 1.5), floats(0.1, -0.2, 0, 0.3), floats(0, 0.5, -0.5, 1), floats(1, 4, 0.25, 2)
+case("dequantise_normalised", lambda net: net("BatchNormalization", net("Conv", "x", net("DequantizeLinear", FILTERS, QS, FILTER_ZEROS, axis=0)), FACTORS, SHIFTS, MEANS, VARIANCES),
+     lambda x: F.batch_norm(F.conv2d(x, (t(FILTERS) - t(FILTER_ZEROS).reshape(4, 1, 1, 1)) * t(QS).reshape(4, 1, 1, 1)), t(MEANS), t(VARIANCES), t(FACTORS), t(SHIFTS)))
+case("dequantise_by_input", lambda net: net("Conv", "x", net("DequantizeLinear", FILTERS, QS[:3], np.array([128, 7, 255], np.uint8), axis=1)),
+     lambda x: F.conv2d(x, (t(FILTERS) - t([128, 7, 255]).reshape(1, 3, 1, 1)) * t(QS[:3]).reshape(1, 3, 1, 1)))
+case("dequantise_depthwise", lambda net: net("Conv", "x", net("DequantizeLinear", FILTERS[:3, :1], QS[:3], FILTER_ZEROS[:3], axis=0), group=3),
+     lambda x: F.conv2d(x, (t(FILTERS[:3, :1]) - t(FILTER_ZEROS[:3]).reshape(3, 1, 1, 1)) * t(QS[:3]).reshape(3, 1, 1, 1), groups=3))
 HALVES = ((np.arange(108) * 37 % 201 - 100) / 64).astype(np.float16).reshape(4, 3, 3, 3)
 case("half_filters", lambda net: net("Conv", "x", net("Cast", HALVES, to=1), pads=[1, 1, 1, 1]), lambda x: F.conv2d(x, t(HALVES), padding=1))
 case("dequantise_columns", lambda net: net("MatMul", "x", net("DequantizeLinear", Q.reshape(6, 2), QS[:2], axis=1)), lambda x: x @ (t(Q).reshape(6, 2) * t(QS[:2])))

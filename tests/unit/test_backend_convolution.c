@@ -214,6 +214,92 @@ static void test_an_image_alone_and_in_a_batch(void) {
         }
 }
 
+/* Weights of bytes instead of floats, whose scales and zero points are as different as a file may have them. */
+static int make_quantised(backend_case *c, const convolution *p) {
+    const int output = make_convolution(c, p->N, p);
+    nac_value *weights = &c->graph.values[c->inputs[1]];
+    nac_free(weights->data);
+    weights->type = NAC_Q8;
+    ENSURE_OK(nac_graph_alloc_data(&c->graph, NULL, NAC_Q8, &weights->shape, &weights->data, &case_error), &case_error);
+    const nac_quantised w = nac_quantised_of(weights);
+    for (int o = 0; o < weights->shape.dims[0]; ++o) w.scales[o] = ldexpf(test_uniform(&case_seed) + 1.5f, -8), w.zeros[o] = (int16_t)case_between(-256, 255);
+    for (size_t i = 0, count = nac_elements(&weights->shape); i < count; ++i) w.q[i] = (int8_t)case_between(-128, 127);
+    return output;
+}
+
+/* Bytes give what the floats do that they stand for, bit for bit, whether a kernel keeps them or not. */
+static void check_quantised(const convolution *p, bool keeps) {
+    const uint64_t seed = case_seed;
+    backend_case floats, bytes;
+    const int output = make_quantised(&floats, p);
+    ENSURE_OK(nac_graph_dequantise(&floats.graph, floats.inputs[1], &case_error), &case_error);
+    case_run(&floats, output);
+    case_seed = seed;
+    ENSURE(make_quantised(&bytes, p) == output);
+    case_run(&bytes, output);
+    const nac_value *weights = &bytes.graph.values[bytes.inputs[1]], *y = &bytes.graph.values[output];
+    ENSURE(strcmp(bytes.kernel, floats.kernel) == 0);
+    ENSURE((weights->type == NAC_Q8) == keeps);
+    ENSURE(memcmp(y->data, floats.graph.values[output].data, nac_elements(&y->shape) * sizeof(float)) == 0);
+    case_free(&floats);
+    case_free(&bytes);
+}
+
+static void test_quantised_weights(void) {
+    for (int gradient = 0; gradient < 2; ++gradient)
+        for (int i = 0; i < 60; ++i) {
+            convolution p = random_convolution(gradient, 3);
+            if (i % 2) p.window = (nac_window){1, 1, case_between(1, 3), case_between(1, 2), 1, 1, 0, 0, 0, 0};
+            p.in = case_between(1, 9) * 32 - 4 * case_between(0, 1), p.out = case_between(1, 9) * 32 - 4 * case_between(0, 1);
+            p.H = case_between(7, 12), p.W = case_between(7, 12);
+            p.rectified = true, p.zeros = case_between(0, 4);
+            const nac_convolution sizes = {.window = p.window, .N = p.N, .H = p.H, .W = p.W, .Ci = p.in, .OH = rows_of(&p), .OW = columns_of(&p),
+                                           .Co = p.out, .groups = 1, .zeros = true};
+            check_quantised(&p, nac_sparse.takes(&sizes));
+        }
+    for (int gradient = 0; gradient < 2; ++gradient)
+        for (int i = 0; i < 60; ++i) { /* XNNPACK's, Winograd's, grouped and depthwise ones */
+            convolution p = random_convolution(gradient, 3);
+            if (i % 3 == 1) p.window = (nac_window){3, 3, 1, 1, 1, 1, 1, 1, 1, 1}, p.in = p.out = 8;
+            if (i % 3 == 2) p.groups = case_between(2, 12), p.in = 1, p.out = case_between(1, 2);
+            check_quantised(&p, false);
+        }
+}
+
+/* The same bytes for a convolution that keeps them, its gradient, which does not, and another convolution that finds what the first has made. */
+static void test_shared_bytes(void) {
+    const convolution p = {.N = 1, .H = 9, .W = 9, .groups = 1, .in = 32, .out = 64, .window = {3, 3, 2, 2, 1, 1, 1, 1, 1, 1}, .min = -INFINITY,
+                           .max = INFINITY, .rectified = true, .zeros = 2};
+    backend_case c;
+    int outputs[3] = {make_quantised(&c, &p)};
+    nac_graph *graph = &c.graph;
+    const int x = c.inputs[0], w = c.inputs[1];
+    nac_node gradient = nac_node_make(NAC_OP_CONV_GRAD, "gradient"), again = nac_node_make(NAC_OP_CONV, "again");
+    gradient.u = again.u = c.node.u;
+    again.min = 0;
+    ENSURE_OK(nac_graph_emit(graph, gradient, (const int[]){outputs[0], w}, 2, NULL, &graph->values[x].shape, NAC_ROW_MAJOR, &outputs[1], &case_error), &case_error);
+    ENSURE_OK(nac_graph_emit(graph, again, (const int[]){x, w}, 2, NULL, &graph->values[outputs[0]].shape, NAC_ROW_MAJOR, &outputs[2], &case_error), &case_error);
+    for (int i = 1; i < 3; ++i) graph->values[outputs[i]].data = case_data(&c, nac_elements(&graph->values[outputs[i]].shape));
+    nac_xnnpack *backend;
+    ENSURE_OK(nac_xnnpack_create(graph, &backend, &case_error), &case_error);
+    ENSURE(graph->values[w].data == NULL);
+    const int first = graph->values[outputs[0]].producer;
+    for (int i = 0; i < 3; ++i) ENSURE_OK(nac_xnnpack_run(backend, first + i, &case_error), &case_error);
+    ENSURE(strcmp(nac_xnnpack_kernel_name(backend, first), "products without zeros") == 0);
+    ENSURE(strcmp(nac_xnnpack_kernel_name(backend, first + 1), "products without zeros, turned") != 0);
+    ENSURE(strcmp(nac_xnnpack_kernel_name(backend, first + 2), "products without zeros") == 0);
+    const float *y = graph->values[outputs[0]].data, *dx = graph->values[outputs[1]].data, *z = graph->values[outputs[2]].data;
+    const size_t count = nac_elements(&graph->values[outputs[0]].shape);
+    bool positive = false;
+    for (size_t i = 0; i < count; ++i) {
+        ENSURE(z[i] == fmaxf(y[i], 0));
+        positive = positive || y[i] > 0;
+    }
+    ENSURE(positive && isfinite(dx[0]) && dx[0] != 0);
+    nac_xnnpack_destroy(backend);
+    case_free(&c);
+}
+
 /* A window that two convolutions have in common is transformed for each of them where their strides differ. */
 static void test_shared_window(void) {
     convolution p = {.N = 1, .H = 28, .W = 28, .groups = 1, .in = 64, .out = 64, .window = {3, 3, 1, 1, 1, 1, 1, 1, 1, 1}, .min = -INFINITY, .max = INFINITY};
@@ -364,6 +450,8 @@ int main(void) {
     RUN(test_convolutions);
     RUN(test_convolution_gradients);
     RUN(test_rows_behind_the_last_window);
+    RUN(test_quantised_weights);
+    RUN(test_shared_bytes);
     RUN(test_shared_window);
     RUN(test_an_image_alone_and_in_a_batch);
     return TEST_RESULT();

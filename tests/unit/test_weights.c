@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "graph/passes.h"
+#include "graph/quantised.h"
 #include "test.h"
 
 static nac_error error;
@@ -66,8 +67,39 @@ static void test_clean(void) {
     ENSURE(clean((const float[4]){1, 2, 3, -INFINITY}, true, got) == NAC_NOT_FINITE);
 }
 
+/* Bytes stay bytes, unless their scales make of them what floats would have to be cleaned of. */
+static void test_clean_bytes(void) {
+    static const struct {
+        float scale;
+        nac_status status;
+        bool keeps, zero;
+    } cases[] = {{0.01f, NAC_OK, true, false}, {NAC_TINY, NAC_OK, true, false}, {0x1p-103f, NAC_OK, false, true}, {0x1p125f, NAC_NOT_FINITE, false, false}};
+    const nac_shape image = nac_shape_make(4, (const int[]){1, 1, 1, 2}), filters = nac_shape_make(4, (const int[]){1, 1, 1, 2});
+    const nac_shape result = nac_shape_make(4, (const int[]){1, 1, 1, 1});
+    for (size_t i = 0; i < NAC_COUNT(cases); ++i) {
+        nac_graph graph = {.input = NAC_NONE, .logits = NAC_NONE};
+        int x, w, y;
+        ENSURE_OK(nac_graph_add_value(&graph, "x", NAC_F32, &image, NAC_ROW_MAJOR, &x, &error), &error);
+        ENSURE_OK(nac_graph_add_unfilled(&graph, "w", NAC_Q8, &filters, NAC_ROW_MAJOR, &w, &error), &error);
+        const nac_quantised bytes = nac_quantised_of(&graph.values[w]);
+        bytes.scales[0] = cases[i].scale, bytes.zeros[0] = 1, bytes.q[0] = 2, bytes.q[1] = 127;
+        nac_node node = nac_node_make(NAC_OP_CONV, "conv");
+        node.u.conv.window = (nac_window){1, 1, 1, 1, 1, 1, 0, 0, 0, 0};
+        node.u.conv.groups = 1;
+        ENSURE_OK(nac_graph_emit(&graph, node, (const int[]){x, w}, 2, NULL, &result, NAC_ROW_MAJOR, &y, &error), &error);
+        const bool lifts[3] = {true, true, true};
+        ENSURE(nac_graph_clean_weights(&graph, graph.node_count, lifts, &error) == cases[i].status);
+        ENSURE((graph.values[w].type == NAC_Q8) == cases[i].keeps);
+        ENSURE_OK(nac_graph_dequantise(&graph, w, &error), &error);
+        const float *floats = graph.values[w].data;
+        if (cases[i].status == NAC_OK) ENSURE(floats[0] == (cases[i].zero ? 0 : cases[i].scale) && floats[1] == 126 * cases[i].scale);
+        nac_graph_free(&graph);
+    }
+}
+
 int main(void) {
     RUN(test_extremes);
     RUN(test_clean);
+    RUN(test_clean_bytes);
     return TEST_RESULT();
 }

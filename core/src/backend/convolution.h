@@ -2,13 +2,15 @@
 #ifndef NAC_CONVOLUTION_H
 #define NAC_CONVOLUTION_H
 
-#include "graph/graph.h"
+#include "graph/quantised.h"
 
 /* Sizes of the forward convolution, whichever of the two directions is computed. x is [N,H,W,Ci], y is [N,OH,OW,Co]. */
 typedef struct nac_convolution {
     nac_window window;
     int N, H, W, Ci, OH, OW, Co, groups;
-    const float *w; /* [Co,kh,kw,Ci/groups] */
+    const float *w;      /* [Co,kh,kw,Ci/groups], or NULL where the weights are */
+    bool quantised;      /* bytes, */
+    nac_quantised bytes; /* in the same order. Neither is there any more once they are arranged */
     bool zeros;     /* x, or dy where the gradient is computed, is expected to be zero in about half of its places */
 } nac_convolution;
 
@@ -18,6 +20,8 @@ typedef struct nac_algorithm {
 
     /* Whether it can, and is faster than those behind it in own_convolution.c's list and XNNPACK, or as fast with less memory. Doesn't depend on N. */
     bool (*takes)(const nac_convolution *p);
+
+    bool keeps_bytes; /* takes quantised weights, and arranges them as the bytes that they are */
 
     /* Floats of the rearranged weights, and what makes them. */
     size_t (*weights)(const nac_convolution *p);

@@ -193,4 +193,4 @@ static void run(const nac_convolution *p, bool backward, const float *weights, c
             }
 }
 
-const nac_algorithm nac_direct = {"products", "products, turned", takes, count_weights, arrange_weights, count_scratch, run};
+const nac_algorithm nac_direct = {"products", "products, turned", takes, false, count_weights, arrange_weights, count_scratch, run};

@@ -30,9 +30,9 @@ static const nac_algorithm *find_algorithm(const nac_shared_weights *shared, int
 }
 
 /* The arranged weights, made when the first of their nodes asks; NULL when out of memory. */
-static const float *share_weights(nac_shared_weights **shared, int value, const nac_algorithm *algorithm, const nac_convolution *p) {
+static const nac_shared_weights *share_weights(nac_shared_weights **shared, int value, const nac_algorithm *algorithm, const nac_convolution *p) {
     const nac_shared_weights *there = find_shared(*shared, value, algorithm, p);
-    if (there) return there->data;
+    if (there) return there;
     size_t bytes;
     if (!nac_mul_size(algorithm->weights(p), sizeof(float), &bytes) || !nac_add_size(bytes, NAC_XNN_ALIGNMENT, &bytes)) return NULL;
     nac_shared_weights *added = nac_alloc_array(1, sizeof *added);
@@ -41,11 +41,11 @@ static const float *share_weights(nac_shared_weights **shared, int value, const 
         nac_free(added);
         return NULL;
     }
-    *added = (nac_shared_weights){.value = value, .algorithm = algorithm, .stride = p->window.stride_h, .memory = memory,
-                                  .data = nac_xnn_align(memory), .next = *shared};
+    *added = (nac_shared_weights){.value = value, .algorithm = algorithm, .stride = p->window.stride_h, .quantised = p->quantised,
+                                  .memory = memory, .data = nac_xnn_align(memory), .next = *shared};
     algorithm->arrange(p, added->data);
     *shared = added;
-    return added->data;
+    return added;
 }
 
 static void run_algorithm(const nac_kernel *kernel, const nac_graph *graph, const nac_node *node) {
@@ -56,13 +56,16 @@ static void run_algorithm(const nac_kernel *kernel, const nac_graph *graph, cons
 
 static enum xnn_status prepare_algorithm(const nac_algorithm *algorithm, const nac_convolution *p, const nac_node *node, nac_kernel *kernel) {
     const bool backward = node->op == NAC_OP_CONV_GRAD;
-    kernel->shared_weights = share_weights(kernel->shared, node->inputs[1], algorithm, p);
-    if (!kernel->shared_weights || !nac_mul_size(algorithm->scratch(p, backward), sizeof(float), &kernel->scratch_size))
+    const nac_shared_weights *weights = share_weights(kernel->shared, node->inputs[1], algorithm, p);
+    if (!weights || !nac_mul_size(algorithm->scratch(p, backward), sizeof(float), &kernel->scratch_size))
         return xnn_status_out_of_memory;
     kernel->name = backward ? algorithm->backward : algorithm->forward;
     kernel->algorithm = algorithm;
+    kernel->shared_weights = weights->data;
     kernel->convolution = *p;
     kernel->convolution.w = NULL; /* freed when all are packed */
+    kernel->convolution.bytes = (nac_quantised){0};
+    kernel->convolution.quantised = weights->quantised;
     kernel->clamps = true;
     kernel->packed = 1u << 1;
     kernel->after = run_algorithm;
@@ -121,7 +124,7 @@ static enum xnn_status prepare_depthwise(const nac_convolution *p, const nac_nod
 }
 
 enum xnn_status nac_prepare_own_convolution(const nac_convolution *p, const nac_node *node, const float *bias, nac_kernel *kernel) {
-    if (is_depthwise(p)) return prepare_depthwise(p, node, bias, kernel);
+    if (is_depthwise(p)) return p->quantised ? NAC_XNN_NOT_MINE : prepare_depthwise(p, node, bias, kernel);
     const nac_algorithm *algorithm = find_algorithm(*kernel->shared, node->inputs[1], p);
-    return algorithm ? prepare_algorithm(algorithm, p, node, kernel) : NAC_XNN_NOT_MINE;
+    return algorithm && (algorithm->keeps_bytes || !p->quantised) ? prepare_algorithm(algorithm, p, node, kernel) : NAC_XNN_NOT_MINE;
 }

@@ -104,11 +104,11 @@ NAC_INLINE void nac_product(const nac_blocks *w, bool backward, size_t block, co
     if (backward) {
         const nac_walk columns = {w->data + nac_block_begin(w->Co, w->Ci, 0, block), out / G, nac_block_group_step(w->Co, w->Ci), G};
         const size_t ahead = block % NAC_AHEAD ? 0 : in - block < NAC_AHEAD ? in - block : NAC_AHEAD;
-        for (size_t r = 0; ahead && r < columns.runs; ++r) nac_fetch(columns.first + r * columns.run_step, ahead * G * NAC_BLOCK_SIZE);
+        for (size_t r = 0; ahead && r < columns.runs; ++r) nac_fetch(columns.first + r * columns.run_step, ahead * G * NAC_BLOCK_SIZE * sizeof(float));
         for (size_t p = 0; p < panels; ++p) nac_multiply(&columns, NAC_BLOCK, 1, v + p * out * NAC_TILE, add, m + p * NAC_TILE);
     } else {
         const nac_walk rows = {w->data + nac_block_begin(w->Co, w->Ci, block, 0), in, G * NAC_BLOCK_SIZE, 1};
-        if (block % G == 0) nac_fetch(rows.first, in * G * NAC_BLOCK_SIZE);
+        if (block % G == 0) nac_fetch(rows.first, in * G * NAC_BLOCK_SIZE * sizeof(float));
         for (size_t p = 0; p < panels; ++p) nac_multiply(&rows, 1, NAC_BLOCK, v + p * in * NAC_TILE, add, m + p * NAC_TILE);
     }
 }

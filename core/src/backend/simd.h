@@ -4,6 +4,7 @@
 #define NAC_SIMD_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 /* In front of a loop whose rounds are independent although its output may be one of its inputs: the plan lets element-wise
@@ -102,11 +103,48 @@ static inline nac_f4 nac_pack4(nac_f4 v, unsigned bits) {
 #endif
 }
 
-/* Reads a number of each cache line, in order, so that the processor fetches ahead, for whoever then reads them in an order that it does not guess,
- * or with so much between two of them that it does not look far enough: either would wait for memory most of the time. */
-static inline void nac_fetch(const float *data, size_t count) {
-    float sum = 0;
-    for (size_t i = 0; i < count; i += 16) sum += data[i];
+/* ---- Bytes ------------------------------------------------------------------------------------------ */
+
+typedef int8_t nac_b16 __attribute__((vector_size(16)));
+typedef int16_t nac_h8 __attribute__((vector_size(16)));
+
+static inline nac_b16 nac_load16b(const int8_t *from) {
+    nac_b16 v;
+    memcpy(&v, from, sizeof v);
+    return v;
+}
+
+/* Four numbers twice, and two numbers four times each. */
+static inline nac_h8 nac_repeat4h(const int16_t *n) { return (nac_h8){n[0], n[1], n[2], n[3], n[0], n[1], n[2], n[3]}; }
+static inline nac_h8 nac_double4h(int16_t a, int16_t b) { return (nac_h8){a, a, a, a, b, b, b, b}; }
+
+/* Rows of four bytes become columns. */
+static inline nac_b16 nac_transpose4b(nac_b16 v) { return __builtin_shufflevector(v, v, 0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15); }
+
+/* Eight whole numbers as floats. */
+static inline void nac_widen8(nac_h8 v, nac_f4 *low, nac_f4 *high) {
+    typedef int16_t h4 __attribute__((vector_size(8)));
+    const h4 first = __builtin_shufflevector(v, v, 0, 1, 2, 3), second = __builtin_shufflevector(v, v, 4, 5, 6, 7);
+    *low = __builtin_convertvector(__builtin_convertvector(first, nac_i4), nac_f4);
+    *high = __builtin_convertvector(__builtin_convertvector(second, nac_i4), nac_f4);
+}
+
+/* Sixteen bytes, less `low` (the first eight) and `high`, as floats. */
+static inline void nac_widen16(nac_b16 v, nac_h8 low, nac_h8 high, nac_f4 floats[4]) {
+    typedef int8_t b8 __attribute__((vector_size(8)));
+    const b8 first = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7), second = __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
+    nac_widen8(__builtin_convertvector(first, nac_h8) - low, &floats[0], &floats[1]);
+    nac_widen8(__builtin_convertvector(second, nac_h8) - high, &floats[2], &floats[3]);
+}
+
+/* ---- Memory ----------------------------------------------------------------------------------------- */
+
+/* Reads a byte of each cache line, in order, so that the processor fetches ahead, for whoever then reads them in an order that it does not guess, or
+ * with so much between two of them that it does not look far enough: either would wait for memory most of the time. */
+static inline void nac_fetch(const void *data, size_t bytes) {
+    const unsigned char *from = data;
+    unsigned sum = 0;
+    for (size_t i = 0; i < bytes; i += 64) sum += from[i];
     __asm__ volatile("" ::"r"(sum)); /* the sum is wanted, as far as the compiler knows */
 }
 

@@ -14,12 +14,13 @@
 #include <string.h>
 
 #include "backend/simd.h"
+#include "backend/sparse_weights.h"
 
 enum {
-    GROUP = 4,              /* channels that are read at a time */
-    TILE = 32,              /* output channels that are summed together: 8 vectors */
+    GROUP = NAC_SPARSE_GROUP,
+    TILE = NAC_SPARSE_TILE,
+    BLOCK = NAC_SPARSE_BLOCK,
     ROW = TILE * sizeof(float),
-    BLOCK = 256,            /* input channels of them: 32 KiB of weights, which stay in the cache while the pixels go past */
     LISTED = 1 << 17,       /* numbers that are listed at a time, a band of the image: 1 MiB */
     MIN_PIXELS = 16,        /* of an image: fewer don't pay for the gradient's transposed weights */
     MAX_PIXELS_3X3 = 64,    /* of an image, at stride 1, */
@@ -52,11 +53,9 @@ bool nac_sparse_expects_zeros(const nac_graph *graph, int value) {
     return false;
 }
 
-static size_t round_up(size_t count, size_t step) { return (count + step - 1) / step * step; }
-
 /* Whether little of the last tile is padding. */
 static bool fill_tiles(int channels) {
-    return channels % GROUP == 0 && channels <= MAX_CHANNELS && round_up((size_t)channels, TILE) * PADDING <= (size_t)channels * (PADDING + 1);
+    return channels % GROUP == 0 && channels <= MAX_CHANNELS && nac_sparse_padded(channels) * PADDING <= (size_t)channels * (PADDING + 1);
 }
 
 /* Measured where Winograd's way has its 70 to 100 GFLOP/s, whatever the numbers: with half of them zero, 7 x 7 pixels and 512 channels 80 instead of
@@ -73,50 +72,6 @@ static bool takes(const nac_convolution *p) {
         (int64_t)p->OH * p->OW < MIN_PIXELS)
         return false;
     return !nac_winograd.takes(p) || is_better_than_winograd(p);
-}
-
-/* ---- Weights: [places of the window, output tiles, input channels, TILE], with zeros up to whole tiles on both sides ---- */
-
-static size_t taps_of(const nac_convolution *p) { return (size_t)p->window.kernel_h * (size_t)p->window.kernel_w; }
-
-/* Floats of one place of the window. */
-static size_t matrix_size(const nac_convolution *p) { return round_up((size_t)p->Co, TILE) * round_up((size_t)p->Ci, TILE); }
-
-/* Where output channel o's weight for input channel i lies in it. */
-static size_t find_weight(const nac_convolution *p, size_t o, size_t i) { return o / TILE * TILE * round_up((size_t)p->Ci, TILE) + i * TILE + o % TILE; }
-
-static size_t count_weights(const nac_convolution *p) { return taps_of(p) * matrix_size(p); }
-
-/* Four output channels of one place of the window. */
-NAC_NOT_INLINED static void arrange_rows(const nac_convolution *p, size_t tap, size_t o, float *weights) {
-    const size_t Ci = (size_t)p->Ci;
-    float *to = weights + tap * matrix_size(p) + find_weight(p, o, 0);
-    for (size_t i = 0; i < Ci; i += GROUP, to += GROUP * TILE) {
-        nac_f4 w[GROUP];
-        for (size_t b = 0; b < GROUP; ++b) w[b] = nac_load4(p->w + ((o + b) * taps_of(p) + tap) * Ci + i);
-        nac_transpose4(&w[0], &w[1], &w[2], &w[3]);
-        for (size_t b = 0; b < GROUP; ++b) nac_store4(to + b * TILE, w[b]);
-    }
-}
-
-static void arrange_weights(const nac_convolution *p, float *weights) {
-    if (p->Ci % TILE || p->Co % TILE) memset(weights, 0, count_weights(p) * sizeof(float));
-    for (size_t tap = 0; tap < taps_of(p); ++tap)
-        for (size_t o = 0; o < (size_t)p->Co; o += GROUP) arrange_rows(p, tap, o, weights);
-}
-
-/* The gradient's weights: panel [count, TILE] of output channels o to o + count, and of the tile of input channels from i on. */
-NAC_NOT_INLINED static void turn_weights(const nac_convolution *p, const float *matrix, size_t i, size_t o, size_t count, float *panel) {
-    for (size_t n = 0; n < count; n += TILE) nac_fetch(matrix + find_weight(p, o + n, i), TILE * TILE);
-    for (size_t end = o + count; o < end; o += GROUP, panel += GROUP * TILE) {
-        const float *from = matrix + find_weight(p, o, i);
-        for (size_t c = 0; c < TILE; c += GROUP) {
-            nac_f4 w[GROUP];
-            for (size_t b = 0; b < GROUP; ++b) w[b] = nac_load4(from + (c + b) * TILE);
-            nac_transpose4(&w[0], &w[1], &w[2], &w[3]);
-            for (size_t b = 0; b < GROUP; ++b) nac_store4(panel + b * TILE + c, w[b]);
-        }
-    }
 }
 
 /* ---- One axis --------------------------------------------------------------------------------------- */
@@ -346,12 +301,10 @@ static void run_band(const nac_convolution *p, const plan *s, int y, int count, 
     list_rows(s, from, to, image);
     fill_others(s, y, count, k);
     for (size_t o = 0; o < s->O; o += TILE)
-        for (size_t tap = 0; tap < taps_of(p); ++tap)
+        for (size_t tap = 0; tap < (size_t)p->window.kernel_h * (size_t)p->window.kernel_w; ++tap)
             for (size_t block = 0; block < s->blocks; ++block) {
-                const float *matrix = weights + tap * matrix_size(p), *panel = s->panel;
                 const size_t first = block * BLOCK, channels = s->K - first < BLOCK ? s->K - first : BLOCK;
-                if (s->y.backward) turn_weights(p, matrix, o, first, channels, s->panel);
-                else nac_fetch(panel = matrix + find_weight(p, o, first), channels * TILE);
+                const float *panel = nac_sparse_panel(p, s->y.backward, weights, tap, o, first, channels, s->panel);
                 multiply_rows(s, y, count, from, (int)tap / p->window.kernel_w, (int)tap % p->window.kernel_w, block, o, panel, k);
             }
 }
@@ -367,4 +320,4 @@ static void run(const nac_convolution *p, bool backward, const float *weights, c
     }
 }
 
-const nac_algorithm nac_sparse = {"products without zeros", "products without zeros, turned", takes, count_weights, arrange_weights, count_scratch, run};
+const nac_algorithm nac_sparse = {"products without zeros", "products without zeros, turned", takes, true, nac_sparse_count_weights, nac_sparse_arrange, count_scratch, run};

@@ -191,4 +191,4 @@ static void run(const nac_convolution *p, bool backward, const float *weights, c
     }
 }
 
-const nac_algorithm nac_winograd = {"Winograd", "Winograd, turned", takes, count_weights, arrange_weights, count_scratch, run};
+const nac_algorithm nac_winograd = {"Winograd", "Winograd, turned", takes, false, count_weights, arrange_weights, count_scratch, run};

@@ -21,6 +21,7 @@ typedef struct nac_shared_weights {
     int value;
     const nac_algorithm *algorithm;
     int stride;   /* of the convolution */
+    bool quantised;
     void *memory; /* as it was allocated */
     float *data;
     struct nac_shared_weights *next;

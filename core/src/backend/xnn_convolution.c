@@ -19,8 +19,10 @@ static bool read_problem(const nac_graph *graph, const nac_node *node, const nac
     *p = (nac_convolution){.window = node->u.conv.window,
                            .N = x->shape.dims[0], .H = x->shape.dims[1], .W = x->shape.dims[2], .Ci = x->shape.dims[3],
                            .OH = y->shape.dims[1], .OW = y->shape.dims[2], .Co = y->shape.dims[3],
-                           .groups = node->u.conv.groups, .w = w->data,
+                           .groups = node->u.conv.groups,
                            .zeros = nac_sparse_expects_zeros(graph, node->inputs[0])};
+    if (w->type == NAC_Q8) p->quantised = true, p->bytes = nac_quantised_of(w);
+    else p->w = w->data;
     return true;
 }
 
@@ -94,7 +96,7 @@ enum xnn_status nac_prepare_convolution(const nac_graph *graph, const nac_node *
     if (!read_problem(graph, node, nac_input(graph, node, 0), nac_output(graph, node), &p)) return NAC_XNN_NOT_MINE;
     if (bias && (!bias->constant || !bias->data)) return NAC_XNN_NOT_MINE;
     const enum xnn_status own = nac_prepare_own_convolution(&p, node, bias ? bias->data : NULL, kernel);
-    if (own != NAC_XNN_NOT_MINE) return own;
+    if (own != NAC_XNN_NOT_MINE || p.quantised) return own;
     kernel->clamps = true;
     kernel->packed = 1u << 1 | 1u << 2;
     kernel->name = p.groups == 1 ? "xnn convolution" : "xnn grouped convolution";
@@ -204,7 +206,7 @@ enum xnn_status nac_prepare_convolution_gradient(const nac_graph *graph, const n
     nac_convolution p;
     if (!read_problem(graph, node, nac_output(graph, node), nac_input(graph, node, 0), &p)) return NAC_XNN_NOT_MINE;
     const enum xnn_status own = nac_prepare_own_convolution(&p, node, NULL, kernel);
-    if (own != NAC_XNN_NOT_MINE) return own;
+    if (own != NAC_XNN_NOT_MINE || p.quantised) return own;
     const nac_window *v = &p.window;
     bool unit_stride = v->stride_h == 1 && v->stride_w == 1;
     bool pads = v->pad_top || v->pad_left || v->pad_bottom || v->pad_right;

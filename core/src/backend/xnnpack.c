@@ -114,17 +114,25 @@ static void reset_kernel(nac_kernel *kernel) {
 
 static bool has_clamp(const nac_node *node) { return node->min != -INFINITY || node->max != INFINITY; }
 
-static nac_status prepare(nac_xnnpack *backend, const nac_node *node, nac_kernel *kernel, nac_error *error) {
-    const nac_graph *graph = backend->graph;
-    prepare_function function = prepares[node->op];
-    if (function && sizes_fit(graph, node)) {
-        kernel->shared = &backend->shared;
-        enum xnn_status status = function(graph, node, kernel);
-        if (status == xnn_status_success) return NAC_OK;
-        reset_kernel(kernel);
-        if (status == xnn_status_out_of_memory)
-            return nac_fail(error, NAC_OUT_OF_MEMORY, "memory ran out for the weights of node '%s'", node->name);
+/* XNNPACK's kernel or one of our own. NAC_XNN_NOT_MINE and the like, and an empty kernel, where there is none. */
+static enum xnn_status prepare_operator(nac_xnnpack *backend, const nac_node *node, nac_kernel *kernel) {
+    const prepare_function function = prepares[node->op];
+    if (!function || !sizes_fit(backend->graph, node)) return NAC_XNN_NOT_MINE;
+    kernel->shared = &backend->shared;
+    const enum xnn_status status = function(backend->graph, node, kernel);
+    if (status != xnn_status_success) reset_kernel(kernel);
+    return status;
+}
+
+static nac_status prepare(nac_xnnpack *backend, nac_graph *graph, const nac_node *node, nac_kernel *kernel, nac_error *error) {
+    const nac_value *weights = nac_input(graph, node, 1);
+    enum xnn_status status = prepare_operator(backend, node, kernel);
+    if (status != xnn_status_success && weights && weights->type == NAC_Q8) { /* who does not take bytes may take floats */
+        NAC_TRY(nac_graph_dequantise(graph, node->inputs[1], error));
+        status = prepare_operator(backend, node, kernel);
     }
+    if (status == xnn_status_success) return NAC_OK;
+    if (status == xnn_status_out_of_memory) return nac_fail(error, NAC_OUT_OF_MEMORY, "memory ran out for the weights of node '%s'", node->name);
     const nac_loop *loop = nac_loop_find(graph, node);
     if (loop) {
         *kernel = (nac_kernel){.name = loop->name, .loop = loop->run, .clamps = loop->clamps};
@@ -228,7 +236,7 @@ static nac_status prepare_all(nac_xnnpack *backend, nac_graph *graph, nac_error 
     for (int i = 0; status == NAC_OK && i < graph->node_count; ++i) {
         const int n = turns[i].node, before = i > 0 ? turns[i - 1].node : n;
         if (n == before || !borrow(graph, &graph->nodes[n], &graph->nodes[before], &backend->kernels[before], &backend->kernels[n]))
-            status = prepare(backend, &graph->nodes[n], &backend->kernels[n], error);
+            status = prepare(backend, graph, &graph->nodes[n], &backend->kernels[n], error);
         if (status == NAC_OK) release_packed(graph, &graph->nodes[n], &backend->kernels[n], readers);
     }
     nac_free(readers);

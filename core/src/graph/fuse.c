@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "graph/passes.h"
+#include "graph/quantised.h"
 
 /* State of one fusion: how often each value is read, and which nodes are gone. Kept values count as read once more,
  * so that they never look private to their only consumer. */
@@ -89,6 +90,7 @@ static nac_status fold_affine(fusion *f, int affine, nac_error *error) {
 
     const int node_index = (int)(producer - f->graph->nodes);
     int weight, bias;
+    NAC_TRY(nac_graph_dequantise(f->graph, weight_value, error));
     NAC_TRY(private_constant(f, weight_value, &weight, error));
     const float *scale = f->graph->values[a.inputs[1]].data;
     const float *shift = f->graph->values[a.inputs[2]].data;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "graph/passes.h"
+#include "graph/quantised.h"
 #include "ops/ops.h"
 
 void nac_graph_free(nac_graph *graph) {
@@ -27,7 +28,7 @@ size_t nac_elements(const nac_shape *shape) {
     return count;
 }
 
-size_t nac_type_size(nac_type type) { return type == NAC_F32 ? sizeof(float) : sizeof(int64_t); }
+size_t nac_type_size(nac_type type) { return type == NAC_Q8 ? 1 : type == NAC_F32 ? sizeof(float) : sizeof(int64_t); }
 
 bool nac_shape_equal(const nac_shape *a, const nac_shape *b) {
     return a->rank == b->rank && memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims) == 0;
@@ -65,7 +66,8 @@ nac_status nac_graph_add_value(nac_graph *graph, const char *name, nac_type type
     if (shape->rank < 0 || shape->rank > NAC_MAX_RANK)
         return nac_fail(error, NAC_UNSUPPORTED, "tensor '%s' has rank %d; at most %d is supported", label, shape->rank,
                         NAC_MAX_RANK);
-    double bytes = (double)nac_type_size(type); /* exact far beyond the limit, and cannot overflow */
+    /* Bytes that may become floats count as these. Exact far beyond the limit, and cannot overflow. */
+    double bytes = (double)nac_type_size(type == NAC_Q8 ? NAC_F32 : type);
     for (int i = 0; i < shape->rank; ++i) {
         if (shape->dims[i] < 1)
             return nac_fail(error, NAC_UNSUPPORTED, "tensor '%s' has an empty dimension (%d)", label, shape->dims[i]);
@@ -83,19 +85,24 @@ nac_status nac_graph_add_value(nac_graph *graph, const char *name, nac_type type
     return NAC_OK;
 }
 
-nac_status nac_graph_add_unfilled(nac_graph *graph, const char *name, nac_type type, const nac_shape *shape, nac_layout layout,
-                                  int *value, nac_error *error) {
-    int added;
-    NAC_TRY(nac_graph_add_value(graph, name, type, shape, layout, &added, error));
-    const size_t bytes = nac_elements(&graph->values[added].shape) * nac_type_size(type);
+nac_status nac_graph_alloc_data(nac_graph *graph, const char *name, nac_type type, const nac_shape *shape, void **data, nac_error *error) {
+    const size_t bytes = type == NAC_Q8 ? nac_quantised_bytes(shape) : nac_elements(shape) * nac_type_size(type);
     graph->constant_bytes += bytes;
     if (graph->constant_bytes > NAC_MAX_SESSION_BYTES)
         return nac_fail(error, NAC_LIMIT_EXCEEDED, "the network's weights and constants need more than %.1f MB", (double)NAC_MAX_SESSION_BYTES / 1e6);
     /* The slack lets vector kernels read past the end of a constant, as they do past the end of any tensor. */
-    char *data = nac_alloc(bytes + NAC_DATA_SLACK);
-    if (!data) return nac_out_of_memory(error, name ? name : "a constant");
-    memset(data + bytes, 0, NAC_DATA_SLACK);
-    graph->values[added].data = data;
+    char *memory = nac_alloc(bytes + NAC_DATA_SLACK);
+    if (!memory) return nac_out_of_memory(error, name ? name : "a constant");
+    memset(memory + bytes, 0, NAC_DATA_SLACK);
+    *data = memory;
+    return NAC_OK;
+}
+
+nac_status nac_graph_add_unfilled(nac_graph *graph, const char *name, nac_type type, const nac_shape *shape, nac_layout layout,
+                                  int *value, nac_error *error) {
+    int added;
+    NAC_TRY(nac_graph_add_value(graph, name, type, shape, layout, &added, error));
+    NAC_TRY(nac_graph_alloc_data(graph, name, type, &graph->values[added].shape, &graph->values[added].data, error));
     graph->values[added].constant = true;
     *value = added;
     return NAC_OK;

@@ -22,7 +22,11 @@ enum {
     NAC_DATA_SLACK = 128, /* readable bytes behind every tensor: vector kernels load whole registers */
 };
 
-typedef enum nac_type { NAC_F32, NAC_I64 } nac_type; /* I64 only for constants: shapes, axes, indices */
+typedef enum nac_type {
+    NAC_F32,
+    NAC_I64, /* constants: shapes, axes, indices */
+    NAC_Q8,  /* constants that nothing but a convolution reads, as its weights: quantised.h */
+} nac_type;
 
 typedef enum nac_layout {
     NAC_ROW_MAJOR,     /* physical dims are ONNX's */
@@ -91,7 +95,7 @@ void nac_graph_free(nac_graph *graph); /* frees what the graph owns, leaves it e
 
 /* Elements of a shape, as checked when the value was added. */
 size_t nac_elements(const nac_shape *shape);
-size_t nac_type_size(nac_type type);
+size_t nac_type_size(nac_type type); /* of an element; the scales of a NAC_Q8 come on top */
 bool nac_shape_equal(const nac_shape *a, const nac_shape *b);
 nac_shape nac_shape_make(int rank, const int *dims);
 
@@ -109,6 +113,9 @@ nac_status nac_graph_add_constant(nac_graph *graph, const char *name, nac_type t
 /* The same, but of whatever was in that memory, for a caller who fills all of it: weights are too many to be written twice. */
 nac_status nac_graph_add_unfilled(nac_graph *graph, const char *name, nac_type type, const nac_shape *shape, nac_layout layout,
                                   int *value, nac_error *error);
+
+/* Memory for the numbers of a constant, which the graph counts, and frees as a constant's `data`. */
+nac_status nac_graph_alloc_data(nac_graph *graph, const char *name, nac_type type, const nac_shape *shape, void **data, nac_error *error);
 
 /* A node under construction: zeroed attributes, no clamp. `name` is borrowed until nac_graph_emit. */
 nac_node nac_node_make(nac_op op, const char *name);

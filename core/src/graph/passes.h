@@ -79,7 +79,7 @@ void nac_lift_inputs(const nac_graph *graph, const nac_node *node, const bool *l
 
 /* Tiny weights become 0: decay leaves many of them in the filters that training gave up. NAC_NOT_FINITE for NaN and infinity among them. The
  * gradients have no weights of their own. */
-nac_status nac_graph_clean_weights(const nac_graph *graph, int forward_count, const bool *liftable, nac_error *error);
+nac_status nac_graph_clean_weights(nac_graph *graph, int forward_count, const bool *liftable, nac_error *error);
 
 /* False where a number is NaN or infinite. *tiny: whether there is one below NAC_TINY that is not 0. */
 bool nac_all_finite(const float *x, size_t count, bool *tiny);

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "graph/quantised.h"
 #include "ops/ops.h"
 
 /* ---- Taps ---------------------------------------------------------------------------------------- */
@@ -112,6 +113,12 @@ static bool all_finite(const nac_value *value) {
     return nac_all_finite(value->data, nac_elements(&value->shape), &tiny);
 }
 
+/* Plain loops read floats. */
+static nac_status dequantise_all(nac_graph *graph, nac_error *error) {
+    for (int v = 0; v < graph->value_count; ++v) NAC_TRY(nac_graph_dequantise(graph, v, error));
+    return NAC_OK;
+}
+
 static nac_status plan_and_pack(nac_session *session, nac_error *error) {
     nac_graph *graph = &session->graph;
     int *keep, keep_count;
@@ -122,6 +129,7 @@ static nac_status plan_and_pack(nac_session *session, nac_error *error) {
     NAC_TRY(status);
     session->forward_count = count_forward(graph);
     NAC_TRY(nac_graph_find_liftable(graph, &session->liftable, error));
+    if (session->backend == NAC_BACKEND_REFERENCE) NAC_TRY(dequantise_all(graph, error));
     NAC_TRY(nac_graph_clean_weights(graph, session->forward_count, session->liftable, error));
     for (int v = 0; v < graph->value_count; ++v)
         if (graph->values[v].constant && graph->values[v].data)

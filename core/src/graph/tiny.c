@@ -3,11 +3,13 @@
  * is here). So numbers that could make one are brought to 2^-100, with their sign, before they meet a weight. What is added so, 1e-30,
  * is far below what a sum keeps or a state sees; a positive number stays one, so that its rectifier's gate is where it was; and products
  * with weights of 2^-26 are normal. What is lost is which of two tiny numbers was the larger. */
+#include <float.h>
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
 
 #include "graph/passes.h"
+#include "graph/quantised.h"
 
 /* Whether elements of the op's inputs are multiplied or added, rather than only moved. */
 static bool computes(nac_op op) {
@@ -26,7 +28,7 @@ static bool magnifies(const nac_node *node) {
 nac_status nac_graph_find_liftable(const nac_graph *graph, bool **liftable, nac_error *error) {
     bool *found = nac_alloc_array((size_t)graph->value_count, sizeof *found);
     if (!found) return nac_out_of_memory(error, "the plan");
-    for (int v = 0; v < graph->value_count; ++v) found[v] = graph->values[v].type == NAC_F32;
+    for (int v = 0; v < graph->value_count; ++v) found[v] = graph->values[v].type != NAC_I64;
     /* From the end, so that a RESHAPE, which shares its input's memory, speaks for its readers. */
     for (int n = graph->node_count - 1; n >= 0; --n) {
         const nac_node *node = &graph->nodes[n];
@@ -92,14 +94,26 @@ bool nac_all_finite(const float *x, size_t count, bool *tiny) {
     return largest < bits_of(INFINITY);
 }
 
+/* Whether every byte times its scale is finite, and neither tiny nor changed by being so. */
+static bool is_ordinary(const nac_value *weights) {
+    const float *scales = nac_quantised_of(weights).scales;
+    for (int o = 0; o < weights->shape.dims[0]; ++o)
+        if (!(scales[o] >= NAC_TINY && scales[o] <= FLT_MAX / 1024)) return false;
+    return true;
+}
+
 /* A product with a weight that is not finite is NaN, which a clamp behind it may turn into an ordinary number. Other constants may
  * be infinite: a mask, a bound. */
-nac_status nac_graph_clean_weights(const nac_graph *graph, int forward_count, const bool *liftable, nac_error *error) {
+nac_status nac_graph_clean_weights(nac_graph *graph, int forward_count, const bool *liftable, nac_error *error) {
     for (int n = 0; n < forward_count; ++n) {
         const nac_node *node = &graph->nodes[n];
         if (node->op != NAC_OP_CONV && node->op != NAC_OP_CONV_GRAD && node->op != NAC_OP_MATMUL && node->op != NAC_OP_AFFINE) continue;
         for (int i = 1; i < node->input_count; ++i) {
             if (node->inputs[i] == NAC_NONE || !graph->values[node->inputs[i]].constant) continue;
+            if (graph->values[node->inputs[i]].type == NAC_Q8) {
+                if (is_ordinary(&graph->values[node->inputs[i]])) continue;
+                NAC_TRY(nac_graph_dequantise(graph, node->inputs[i], error));
+            }
             float *x = graph->values[node->inputs[i]].data;
             const size_t count = nac_elements(&graph->values[node->inputs[i]].shape);
             bool tiny;

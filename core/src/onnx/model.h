@@ -42,6 +42,9 @@ nac_status nac_onnx_tensor_ints(const nac_onnx_tensor *tensor, int64_t *numbers,
 /* The floats of [O,I,H,W] as [O,H,W,I], of a tensor that is_filters: a convolution's weights, read once instead of copied and then exchanged. */
 bool nac_onnx_tensor_is_filters(const nac_onnx_tensor *tensor);
 nac_status nac_onnx_tensor_filters(const nac_onnx_tensor *tensor, float *numbers, nac_error *error);
+/* The same of bytes, as they are, or less 128 where they aren't signed; then *zero is -128, and else 0. */
+bool nac_onnx_tensor_is_filters_of_bytes(const nac_onnx_tensor *tensor);
+void nac_onnx_tensor_filter_bytes(const nac_onnx_tensor *tensor, int8_t *numbers, int16_t *zero);
 bool nac_onnx_tensor_is_number(const nac_onnx_tensor *tensor); /* not text, not complex, not unknown */
 bool nac_onnx_tensor_is_float(const nac_onnx_tensor *tensor); /* float, float16, bfloat16, double */
 /* Whether it is float32 in a graph: one of these, or a matrix or filters of bytes, which are quantised weights. On their way they had better not

@@ -344,6 +344,23 @@ nac_status nac_onnx_tensor_filters(const nac_onnx_tensor *tensor, float *numbers
     return status;
 }
 
+bool nac_onnx_tensor_is_filters_of_bytes(const nac_onnx_tensor *tensor) {
+    return nac_onnx_tensor_is_filters(tensor) && (tensor->data_type == NAC_ONNX_INT8 || tensor->data_type == NAC_ONNX_UINT8);
+}
+
+NAC_NOT_INLINED static void exchange_bytes(const uint8_t *restrict from, size_t inputs, size_t taps, uint8_t flip, int8_t *restrict to) {
+    for (size_t t = 0; t < taps; ++t)
+        for (size_t i = 0; i < inputs; ++i) to[t * inputs + i] = (int8_t)(from[i * taps + t] ^ flip);
+}
+
+void nac_onnx_tensor_filter_bytes(const nac_onnx_tensor *tensor, int8_t *numbers, int16_t *zero) {
+    const size_t taps = (size_t)(tensor->dims[2] * tensor->dims[3]), inputs = (size_t)tensor->dims[1], size = inputs * taps;
+    const bool is_signed = tensor->data_type == NAC_ONNX_INT8;
+    const uint8_t *raw = raw_of(tensor), flip = is_signed ? 0 : 0x80;
+    *zero = is_signed ? 0 : -128;
+    for (size_t at = 0; at < tensor->count; at += size) exchange_bytes(raw + at, inputs, taps, flip, numbers + at);
+}
+
 nac_status nac_onnx_tensor_ints(const nac_onnx_tensor *tensor, int64_t *numbers, nac_error *error) {
     sink to = {.ints = numbers};
     return copy_numbers(tensor, &to, error);

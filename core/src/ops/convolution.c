@@ -127,7 +127,8 @@ nac_status nac_lower_convolution(nac_lowering *lowering, int x, int w, int bias)
 nac_status nac_lower_Conv(nac_lowering *lowering) {
     int x, w;
     NAC_TRY(nac_lower_float(lowering, 0, &x));
-    NAC_TRY(nac_lower_float(lowering, 1, &w));
+    NAC_TRY(nac_lower_input(lowering, 1, &w));
+    if (lowering->graph->values[w].type != NAC_Q8) NAC_TRY(nac_lower_float(lowering, 1, &w));
     return nac_lower_convolution(lowering, x, w, nac_lower_optional(lowering, 2));
 }
 

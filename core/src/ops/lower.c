@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "graph/quantised.h"
 #include "ops/common.h"
 
 nac_status (nac_lower_fail)(nac_lowering *lowering, nac_status status, const char *format, ...) {
@@ -101,15 +102,37 @@ nac_status nac_lower_ints(nac_lowering *lowering, int value, const char *what, i
     return NAC_OK;
 }
 
-nac_status nac_lower_tensor(nac_lowering *lowering, const nac_onnx_tensor *tensor, const char *name, nac_layout layout, int *value) {
-    nac_graph *graph = lowering->graph;
+static nac_status read_shape(nac_lowering *lowering, const nac_onnx_tensor *tensor, const char *name, nac_shape *shape) {
     if (tensor->count == 0) return nac_lower_fail(lowering, NAC_UNSUPPORTED, "tensor '%.100s' has no elements", name);
-    nac_shape shape = {.rank = tensor->rank};
+    *shape = (nac_shape){.rank = tensor->rank};
     for (int i = 0; i < tensor->rank && i < NAC_MAX_RANK; ++i) {
         if (tensor->dims[i] > INT_MAX)
             return nac_lower_fail(lowering, NAC_LIMIT_EXCEEDED, "tensor '%.100s' has a dimension of %lld", name, (long long)tensor->dims[i]);
-        shape.dims[i] = (int)tensor->dims[i];
+        shape->dims[i] = (int)tensor->dims[i];
     }
+    return NAC_OK;
+}
+
+nac_status nac_lower_filter_bytes(nac_lowering *lowering, const nac_onnx_tensor *tensor, const char *name, int *value) {
+    nac_shape shape;
+    int16_t zero;
+    NAC_TRY(read_shape(lowering, tensor, name, &shape));
+    const int *d = shape.dims;
+    shape = nac_shape_make(4, (const int[]){d[0], d[2], d[3], d[1]});
+    NAC_TRY(nac_graph_add_unfilled(lowering->graph, name, NAC_Q8, &shape, NAC_CHANNELS_LAST, value, lowering->error));
+    const nac_quantised w = nac_quantised_of(&lowering->graph->values[*value]);
+    nac_onnx_tensor_filter_bytes(tensor, w.q, &zero);
+    for (int o = 0; o < shape.dims[0]; ++o) {
+        w.scales[o] = 1;
+        w.zeros[o] = zero;
+    }
+    return NAC_OK;
+}
+
+nac_status nac_lower_tensor(nac_lowering *lowering, const nac_onnx_tensor *tensor, const char *name, nac_layout layout, int *value) {
+    nac_graph *graph = lowering->graph;
+    nac_shape shape;
+    NAC_TRY(read_shape(lowering, tensor, name, &shape));
     const bool floating = nac_onnx_tensor_becomes_float(tensor);
     int added;
     /* The size of a type that is not read was never compared with the file's. */

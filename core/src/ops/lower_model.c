@@ -188,10 +188,13 @@ static nac_status bind_image(walk *w, int batch, int height, int width) {
 
 /* ---- Nodes ------------------------------------------------------------------------------------- */
 
-/* Whether a tensor ends as a convolution's weights, perhaps through the Cast that stands behind float16, or what stands behind quantised ones. */
-static bool is_filters(const walk *w, int tensor) {
+/* Whether a tensor ends as a convolution's weights, perhaps through the Cast that stands behind float16, or what stands behind quantised ones.
+ * *alone: nothing else reads it, or what is made of it, and that but once. */
+static bool is_filters(const walk *w, int tensor, bool *alone) {
+    *alone = w->depth == 0;
     while (tensor != NAC_ONNX_ABSENT && w->last_readers[tensor] != NAC_NONE) {
         const nac_onnx_node *reader = &w->lowering.model->nodes[w->last_readers[tensor]];
+        *alone = *alone && w->reads[tensor] == 1 && !reader->scope && !is_op(reader, "Cast") && !(w->lowering.tapped && w->lowering.tapped[tensor]);
         const bool quantised = is_op(reader, "QLinearConv");
         if (quantised || is_op(reader, "Conv")) return reader->input_count > (quantised ? 3 : 1) && reader->inputs[quantised ? 3 : 1] == tensor;
         if (!is_op(reader, "Cast") && !is_op(reader, "DequantizeLinear")) return false;
@@ -208,8 +211,13 @@ static nac_status bind_initializer(walk *w, int tensor) {
         w->lowering.bindings[tensor] = NAC_EMPTY;
         return NAC_OK;
     }
-    const nac_layout layout = is_filters(w, tensor) ? NAC_CHANNELS_LAST : NAC_ROW_MAJOR;
-    return nac_lower_tensor(&w->lowering, initializer, w->lowering.model->tensor_names[tensor], layout, &w->lowering.bindings[tensor]);
+    bool alone;
+    const nac_layout layout = is_filters(w, tensor, &alone) ? NAC_CHANNELS_LAST : NAC_ROW_MAJOR;
+    const char *name = w->lowering.model->tensor_names[tensor];
+    int *value = &w->lowering.bindings[tensor];
+    if (layout == NAC_CHANNELS_LAST && alone && nac_onnx_tensor_is_filters_of_bytes(initializer))
+        return nac_lower_filter_bytes(&w->lowering, initializer, name, value);
+    return nac_lower_tensor(&w->lowering, initializer, name, layout, value);
 }
 
 bool nac_lower_is_own(const nac_lowering *lowering, int i) {

@@ -136,6 +136,9 @@ nac_status nac_as_channels_last(nac_lowering *lowering, int value, int *result);
  * that is asked for and the tensor can be read so, else row-major. */
 nac_status nac_lower_tensor(nac_lowering *lowering, const nac_onnx_tensor *tensor, const char *name, nac_layout layout, int *value);
 
+/* The same of a convolution's weights that is_filters_of_bytes: a NAC_Q8, for nac_lower_dequantised to scale. Nobody else may read it. */
+nac_status nac_lower_filter_bytes(nac_lowering *lowering, const nac_onnx_tensor *tensor, const char *name, int *value);
+
 /* nac_graph_emit under the name of the ONNX node. Integer constants are moved about (RESHAPE, GATHER and the like) at once. */
 nac_status nac_lower_emit(nac_lowering *lowering, nac_node node, const int *inputs, int input_count, const nac_shape *shape,
                           nac_layout layout, int *output);

@@ -1,7 +1,8 @@
 /* quantise.c - QuantizeLinear and DequantizeLinear: models whose weights, or also activations, are kept as integers. Scales that are the image's:
  * quantise_dynamic.c; operators that read and write integers: quantise_operators.c.
  *
- * Constants are turned to float32 when the model is loaded: (q - zero point) * scale, exactly as the file says.
+ * Constants are turned to float32 when the model is loaded: (q - zero point) * scale, exactly as the file says; or later, where they are a
+ * convolution's weights, which some kernels read as bytes.
  * On activations the rounding is left out: between the pair runs x / scale + zero point, clamped to the integer type's range, which keeps the
  * ReLU that quantisers express by it. So logits differ from an integer runtime's by its rounding, and the gradient is the one that
  * quantisation-aware training uses (straight through, 0 where the clamp holds). Fusion melts most pairs into a clamp
@@ -9,6 +10,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "graph/quantised.h"
 #include "ops/quantise.h"
 
 /* What a scale (and zero point) belongs to: one of each, or one for each index of an axis. */
@@ -74,6 +76,23 @@ static nac_status dequantise_constant(nac_lowering *lowering, int x, bool own, c
         else dequantise_integers((const int64_t *)from.data + at, inner, (double)zero, (double)q->scales[c], y + at);
     }
     return NAC_OK;
+}
+
+/* Whether bytes can keep these scales. */
+static bool fits_bytes(const quantisation *q) {
+    bool fits = q->axis == NAC_NONE || q->axis == 0;
+    for (int i = 0; q->zeros && i < q->count && fits; ++i) fits = q->zeros[i] >= -128 && q->zeros[i] <= 255;
+    return fits;
+}
+
+/* A convolution's weights stay bytes; what reads floats makes them. */
+static void scale_bytes(const nac_value *x, const quantisation *q) {
+    const nac_quantised w = nac_quantised_of(x);
+    for (int o = 0; o < x->shape.dims[0]; ++o) {
+        const int i = q->axis == NAC_NONE ? 0 : o;
+        w.scales[o] = q->scales[i];
+        if (q->zeros) w.zeros[o] = (int16_t)(w.zeros[o] + q->zeros[i]);
+    }
 }
 
 /* A factor and a summand for each index of the axis, as constants that broadcast against x. */
@@ -143,6 +162,12 @@ nac_status nac_lower_dequantised(nac_lowering *lowering, int i, int scale, int64
     NAC_TRY(nac_lower_input(lowering, i, &x));
     const nac_shape shape = nac_logical_shape(&lowering->graph->values[x]);
     NAC_TRY(read_quantisation(lowering, &shape, scale, axis, &q));
+    if (lowering->graph->values[x].type == NAC_Q8 && fits_bytes(&q)) {
+        scale_bytes(&lowering->graph->values[x], &q);
+        *result = x;
+        return NAC_OK;
+    }
+    NAC_TRY(nac_graph_dequantise(lowering->graph, x, lowering->error));
     if (lowering->graph->values[x].constant) return dequantise_constant(lowering, x, nac_lower_is_own(lowering, i), &q, result);
     return scale_and_shift(lowering, x, &q, true, result);
 }

@@ -27,7 +27,8 @@ export class Model extends Owned {
     const size = pieces.reduce((sum, piece) => sum + piece.length, 0);
     checkSize('model', size);
     checkModelSize(files.reduce((sum, file) => sum + file.bytes.length, size), '');
-    const block = heap.copyAll([...pieces, ...files.map((file) => file.bytes)]);
+    const all = [...pieces, ...files.map((file) => file.bytes)];
+    const block = heap.copyAll(all);
     let address;
     try {
       address = heap.callForAddress('nac_model_open', block, size);
@@ -38,6 +39,8 @@ export class Model extends Owned {
     super(heap, address);
     // The weights are read where they are, so the files' bytes live as long as the model.
     this.#block = block;
+    /** Of all files. */
+    this.bytes = all.reduce((sum, part) => sum + part.length, 0);
     /** @type {Record<string, any>} */
     this.info = JSON.parse(heap.text(heap.exports.nac_model_info(address)) ?? '{}');
     try {
@@ -84,7 +87,9 @@ export class Session extends Owned {
    *   whatever comes of the session, and its memory given back before the session takes most of its own
    */
   constructor(heap, model, { batch = 1, height = 0, width = 0, taps = [], backend = 'xnnpack', keepMaps = false, closeModel = false } = {}) {
-    heap.reserve(4 * model.info.parameters);
+    // Weights become floats, but for bytes, most of which stay what they are.
+    const { info, bytes } = model;
+    heap.reserve(bytes < 2 * info.parameters ? bytes : 4 * info.parameters);
     const address = heap.borrow((lend) => {
       const names = lend.pointers(taps.map((tap) => lend.text(tap.name).address));
       const pools = lend.copy(Int32Array.from(taps, (tap) => POOLS.indexOf(tap.pool)));
