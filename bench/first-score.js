@@ -1,7 +1,7 @@
 // The first score from nothing in Chromium: binary, model and profile fetched from this machine, compiled, loaded, one image scored. Stage
-// by stage in the page's own thread; as a program does it (loadDetector, with a worker, where stages overlap; its modules, which no bundler has
-// put together here, are counted for themselves); and in the built page, for a visitor who comes for the first time. Every round has a browser
-// context of its own, so nothing is cached, and begins when the browser is at rest.
+// by stage in the page's own thread; as a program does it (loadDetector, with a worker, where stages overlap; the program's own modules are counted for
+// themselves, the worker's are one file, as every bundler makes it); and in the built page, for a visitor who comes for the first time. Every round
+// has a browser context of its own, so nothing is cached, and begins when the browser is at rest.
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { launch, rest, serve } from '../tests/browser/helpers/browser.js';
@@ -50,7 +50,7 @@ async function stages() {
 /** In the page. */
 async function whole() {
   const start = performance.now();
-  const { loadDetector } = await import('/wasm/js/index.js');
+  const { loadDetector } = await import('/dist/wasm/js/index.js');
   const imported = performance.now() - start;
   const [detector, image] = await Promise.all([
     loadDetector({ model: '/models/cifar10-resnet18.onnx', profile: '/models/cifar10-resnet18.safetensors', workers: 1 }),

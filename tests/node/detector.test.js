@@ -5,6 +5,7 @@ import { readFile } from 'node:fs/promises';
 import test, { after, before } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { NacError, buildProfile, loadDetector } from '../../wasm/js/node.js';
+import { serve } from '../../wasm/js/worker.js';
 import { MODULE, makeEngine } from './helpers/engine.js';
 import { LABELS, PREPROCESS, encodePng, makeScene, noise } from './helpers/scene.js';
 
@@ -106,6 +107,43 @@ test('models and profiles come as path, URL, bytes or Blob; the binary as bytes,
     detector.close();
   }
   assert.deepEqual(scores, Array(4).fill(scores[0]));
+});
+
+test('a worker takes its model piece by piece, before or after the binary, of the size that was promised or another', async () => {
+  const bytes = new Uint8Array(await readFile(scene.file('tiny.onnx')));
+  const image = { bytes: encodePng(noise(1), 8, 8) };
+  const turn = () => new Promise((resolve) => setTimeout(resolve));
+  const states = async (messages, size) => {
+    const told = [];
+    let hear;
+    serve({ post: (message) => told.push(message), listen: (listener) => (hear = listener) });
+    for (const message of messages) {
+      void hear(message);
+      await turn();
+    }
+    await hear({ setup: { module: MODULE, variant: 'simd', preprocess: PREPROCESS, ...size } });
+    await hear({ id: 0, task: { kind: 'states', image } });
+    const { result } = told.pop();
+    assert.ok(told.pop().ready);
+    return { result, spares: told.map(({ spare }) => spare.byteLength) };
+  };
+  const [one, two] = [bytes.slice(0, 100), bytes.slice(100)];
+  const total = bytes.length;
+  const expected = await states([], { model: bytes });
+  assert.deepEqual(expected.spares, []);
+  for (const [messages, spares] of [
+    [[{ module: MODULE }, { piece: one, total }, { piece: two, total }], [100, total - 100]],
+    [[{ piece: one, total }, { module: MODULE }, { piece: two, total }], [100, total - 100]],
+    [[{ piece: one, total }, { piece: two, total }, { module: MODULE }], []],
+    [[{ piece: one, total }, { piece: two, total }], []],
+    [[{ module: MODULE }, { piece: one, total: null }, { piece: two, total: null }], []],
+    [[{ module: MODULE }, { piece: one, total: 2 * total }, { piece: two, total: 2 * total }], [100, total - 100]],
+    [[{ module: MODULE }, { piece: one, total: 150 }, { piece: two, total: 150 }], [100]],
+  ]) {
+    const got = await states(messages);
+    assert.deepEqual(got.spares, spares);
+    assert.deepEqual(got.result, expected.result);
+  }
 });
 
 test('what does not belong together, or is not there, is refused by name', async () => {

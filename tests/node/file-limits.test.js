@@ -107,9 +107,9 @@ test('a body is what came, whatever the server said of its length, and so are it
       const pieces = [];
       const steps = [];
       // Pieces are to keep: they are given away, as to a worker.
-      const onPiece = (piece) => pieces.push(structuredClone(piece, { transfer: [piece.buffer] }));
+      const put = (piece) => pieces.push(structuredClone(piece, { transfer: [piece.buffer] }));
       const onProgress = ({ loaded }) => steps.push(loaded);
-      const bytes = await readBody(new Response(stream, { headers }), { kind: 'model', name: 'any', onPiece, onProgress });
+      const bytes = await readBody(new Response(stream, { headers }), { kind: 'model', name: 'any', sink: { put, spares: [] }, onProgress });
       assert.ok(Buffer.from(content).equals(bytes), `${type}, ${said}`);
       assert.ok(Buffer.concat(pieces).equals(bytes));
       // Blocks of ours were filled, where a stream can fill them and nothing wrong was said of its length.

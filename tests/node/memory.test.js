@@ -100,15 +100,24 @@ test('room for a model on its way is made once, is the system\'s to give as piec
   const bytes = heavyModel([[3, 1024, 1, 1], ...Array(10).fill([1024, 1024, 1, 1])]);
   const start = engine.memoryBytes;
   const resident = process.memoryUsage().rss;
-  engine.expectModel(1000, bytes.length);
+  const incoming = engine.receiveModel(bytes.length);
+  incoming.add(bytes.subarray(0, 1000));
+  engine.expectWeights(incoming);
   const reserved = engine.memoryBytes;
-  assert.ok(reserved - start > bytes.length, `${start} bytes became ${reserved}`);
+  assert.ok(reserved > start && reserved > 2 * bytes.length, `${start} bytes became ${reserved}`);
   assert.ok(process.memoryUsage().rss - resident < bytes.length / 2, 'a promise takes no memory');
-  engine.expectModel(bytes.length, bytes.length);
-  assert.ok(process.memoryUsage().rss - resident > bytes.length);
-  engine.openModel(bytes).close();
+  assert.equal(incoming.add(new Uint8Array(bytes.length)), false, 'more than was promised');
+  assert.equal(incoming.add(bytes.subarray(1000)), true);
+  engine.expectWeights(incoming);
+  const taken = process.memoryUsage().rss - resident;
+  assert.ok(taken > 1.8 * bytes.length, `${taken} bytes were taken for ${bytes.length}`); // Node may have given back some of its own
+  assert.ok(Buffer.from(bytes).equals(incoming.bytes()));
+  const model = engine.openModel(incoming);
+  assert.throws(() => incoming.bytes(), { code: 'CLOSED' }, 'it is the model\'s now');
+  assert.equal(model.bytes, bytes.length);
+  model.close();
   assert.equal(engine.memoryBytes, reserved);
-  engine.expectModel(1, 2 ** 31 - 1); // more than there is
+  assert.throws(() => engine.receiveModel(2 ** 31), { code: 'LIMIT_EXCEEDED' });
   assert.equal(tinyLogits(engine).length > 0, true);
 });
 

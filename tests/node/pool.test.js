@@ -126,6 +126,8 @@ test('the worker that starts first gets the model as it comes; others, and the o
   pool.prepare('binary');
   pool.feed(model.slice(0, 2), 5);
   pool.feed(shared.subarray(1, 4), 5);
+  for (let i = 1; i < 8; ++i) workers[0].message({ spare: new ArrayBuffer(i) });
+  assert.deepEqual(pool.spares.map(({ byteLength }) => byteLength), [1, 2, 3, 4], 'some blocks come back');
   setup.resolve({ model, sha256: Promise.resolve('digits') });
   await soon();
   assert.deepEqual([...shared], [0, 3, 4, 5, 0], 'what is a part of something else is copied');
@@ -139,6 +141,8 @@ test('the worker that starts first gets the model as it comes; others, and the o
   const [{ setup: again }, ...others] = workers[1].posted;
   assert.deepEqual([again.model, others], [model, [{ sha256: 'digits' }]]);
   assert.deepEqual([...model], [1, 2, 3, 4, 5]);
+  workers[1].message({ ready: {} });
+  assert.deepEqual(pool.spares, [], 'and are given up when nothing comes any more');
   pool.close();
 });
 

@@ -110,8 +110,8 @@ async function answer(root, request, response) {
   response.writeHead(200, {
     'content-type': TYPES[path.extname(file.path).toLowerCase()] ?? 'application/octet-stream',
     'content-length': file.size,
-    // The files are being worked on as often as not.
-    'cache-control': 'no-cache',
+    // The files are being worked on as often as not. Not even to be asked for again: a browser that keeps a model holds back its end until it has.
+    'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
   });
   if (request.method === 'HEAD') return void response.end();

@@ -2,7 +2,7 @@
 /** What a server sends, piece by piece, so that it can be watched and ended. */
 import { checkSize } from './limits.js';
 
-/** Bytes of a piece, where it is for us to say, and where nothing is expected any more. */
+/** Bytes of a block, and of one where nothing is expected any more. */
 const BLOCK = 1 << 20;
 const LAST = 1 << 12;
 
@@ -11,10 +11,9 @@ const LAST = 1 << 12;
  * by what has come.
  * @param {Response} response
  * @param {{ kind?: import('./limits.js').Kind, name: string, onProgress?: (progress: { loaded: number, total: number | null }) => void,
- *   onPiece?: (piece: Uint8Array, total: number | null) => void }} options onPiece: is given every piece, to keep, and how many bytes all of them
- *   will have by what the server says
+ *   sink?: Sink }} options
  */
-export async function readBody(response, { kind, name, onProgress, onPiece }) {
+export async function readBody(response, { kind, name, onProgress, sink = new Reuse() }) {
   // A compressed body's length is not that of what arrives here.
   const total = response.headers.get('content-encoding') ? null : Number(response.headers.get('content-length')) || null;
   const check = (/** @type {number} */ bytes) => kind && checkSize(kind, bytes, name);
@@ -27,16 +26,29 @@ export async function readBody(response, { kind, name, onProgress, onPiece }) {
   const promised = (kind && total) || 0; // within its limit, or nothing has been asked for yet
   let bytes = new Uint8Array(0);
   let loaded = 0;
-  for await (const { part, piece } of read(response.body, promised)) {
+  for await (const { part, piece } of read(response.body, promised, sink)) {
     check(loaded + part.length);
     // Put in its place while the next one is on its way. Where nobody has said how much there will be, there is room for as much again.
     if (loaded + part.length > bytes.length) bytes = enlarged(bytes, loaded, loaded + part.length <= promised ? promised : 2 * (loaded + part.length));
     bytes.set(part, loaded);
     loaded += part.length;
-    if (piece) onPiece?.(piece, total);
+    if (piece) sink.put(piece, total);
     onProgress?.({ loaded, total });
   }
   return loaded === bytes.length ? bytes : bytes.slice(0, loaded);
+}
+
+/** @typedef {import('./host.js').Sink} Sink */
+
+/** Where nobody wants the pieces, one block is enough. @implements {Sink} */
+class Reuse {
+  /** @type {ArrayBuffer[]} */
+  spares = [];
+
+  /** @param {Uint8Array} piece */
+  put(piece) {
+    this.spares = [/** @type {ArrayBuffer} */ (piece.buffer)];
+  }
 }
 
 /** What has come, and the piece that is complete with it, if any. @typedef {{ part: Uint8Array, piece: Uint8Array | null }} Part */
@@ -45,14 +57,15 @@ export async function readBody(response, { kind, name, onProgress, onPiece }) {
  * Where the browser can, it writes into blocks of ours, which saves a copy of everything. A body that nobody reads to its end is given up.
  * @param {ReadableStream<Uint8Array> | null} body
  * @param {number} promised bytes in all, 0: unknown
+ * @param {Sink} sink of the pieces
  * @returns {AsyncGenerator<Part>}
  */
-async function* read(body, promised) {
+async function* read(body, promised, sink) {
   if (!body) return;
   const filler = fillerOf(body);
   const reader = filler ? null : body.getReader();
   try {
-    if (filler) yield* fill(filler, promised);
+    if (filler) yield* fill(filler, promised, sink);
     else if (reader) yield* take(reader);
   } finally {
     void (filler ?? reader)?.cancel().catch(() => {});
@@ -73,12 +86,18 @@ async function* take(reader) {
   for (let next = await reader.read(); !next.done; next = await reader.read()) yield { part: next.value, piece: next.value };
 }
 
-/** @param {ReadableStreamBYOBReader} reader @param {number} promised @returns {AsyncGenerator<Part>} */
-async function* fill(reader, promised) {
+/** A block that has been written to before takes less time than a new one. @param {Sink} sink @param {number} size */
+function takeBlock({ spares }, size) {
+  const spare = spares.at(-1)?.byteLength === size ? spares.pop() : undefined;
+  return spare ?? new ArrayBuffer(size);
+}
+
+/** @param {ReadableStreamBYOBReader} reader @param {number} promised @param {Sink} sink @returns {AsyncGenerator<Part>} */
+async function* fill(reader, promised, sink) {
   let loaded = 0;
   for (let done = false; !done;) {
     const expected = promised === 0 ? BLOCK : promised > loaded ? promised - loaded : LAST;
-    let block = new ArrayBuffer(Math.min(BLOCK, expected));
+    let block = takeBlock(sink, Math.min(BLOCK, expected));
     for (let filled = 0; filled < block.byteLength && !done;) {
       const next = await reader.read(new Uint8Array(block, filled));
       if (!next.value) return; // cancelled

@@ -61,15 +61,15 @@ export async function loadModule(host, { wasm, variant: asked = 'auto', signal, 
  * @param {PoolOptions} options
  * @param {object} early
  * @param {(module: WebAssembly.Module) => void} early.onModule the binary
- * @param {import('./host.js').OnPiece} early.onPiece of the model, as it comes
+ * @param {import('./host.js').Sink} early.sink for the model, as it comes
  * @returns {Promise<import('./runner.js').Setup & { sha256: Promise<string> }>}
  */
-async function loadSetup(host, options, { onModule, onPiece }) {
+async function loadSetup(host, options, { onModule, sink }) {
   const { model: modelSource, profile: profileSource, preprocess, taps, signal, onProgress } = options;
   const report = (/** @type {'model' | 'profile'} */ stage) => (/** @type {import('./model-source.js').Amount} */ amount) => onProgress?.({ stage, ...amount });
   const [{ module, variant }, { model, files }, profile] = await Promise.all([
     loadModule(host, options).then((loaded) => (onModule(loaded.module), loaded)),
-    readModel(host, modelSource, { signal, onProgress: report('model'), onPiece }),
+    readModel(host, modelSource, { signal, onProgress: report('model'), sink }),
     profileSource === undefined ? undefined : readSource(host, profileSource, { kind: 'profile', signal, onProgress: report('profile') }),
   ]);
   signal?.throwIfAborted();
@@ -87,7 +87,14 @@ async function loadSetup(host, options, { onModule, onPiece }) {
  */
 export async function openPool(host, options) {
   const { signal } = options;
-  const setup = loadSetup(host, options, { onModule: (module) => pool.prepare(module), onPiece: (piece, total) => pool.feed(piece, total) });
+  /** @type {import('./host.js').Sink} */
+  const sink = {
+    put: (piece, total) => pool.feed(piece, total),
+    get spares() {
+      return pool.spares;
+    },
+  };
+  const setup = loadSetup(host, options, { onModule: (module) => pool.prepare(module), sink });
   const workers = options.workers ?? Math.max(1, Math.min(host.cores() - 1, 4));
   const pool = workers === 0 ? new Inline(setup) : new Pool(options.createWorker ?? host.createWorker, setup, workers, options.timeout);
   const abort = () => pool.close();

@@ -9,10 +9,12 @@ import { NacError } from './error.js';
 import { Coverage } from './engine/coverage.js';
 import { Heap } from './engine/heap.js';
 import { Image, Preprocess } from './engine/image.js';
+import { Incoming } from './engine/incoming.js';
 import { Model, Session } from './engine/model.js';
 import { Neighbours } from './engine/neighbours.js';
 import { Profile } from './engine/profile.js';
 import { baselines, bootstrap, gradNorm, metrics } from './engine/statistics.js';
+import { checkSize } from './limits.js';
 
 /** @typedef {import('./engine/model.js').Tap} Tap */
 /** @typedef {import('./engine/model.js').Pool} Pool */
@@ -80,17 +82,25 @@ export class Engine {
   }
 
   /**
-   * Before the model is there: makes room for it and for the weights that a session will make of it, twice its size altogether. Where they are
-   * not float32 they need more, for which the memory grows then.
-   * @param {number} come bytes of the model that are there; there is only so much to be expected of the rest
-   * @param {number} total bytes that it will have
+   * Room for a model that comes piece by piece.
+   * @param {number} size bytes that it will have
    */
-  expectModel(come, total) {
-    this.#heap.warm(2 * come, 2 * total);
+  receiveModel(size) {
+    checkSize('model', size);
+    return new Incoming(this.#heap, size);
   }
 
   /**
-   * @param {Uint8Array | Uint8Array[]} bytes an ONNX file, in one piece or several; copied
+   * Has the system give memory for the weights that a session will make of a model, while that comes: as much as the file has. Where they are float16
+   * in the file they need more, for which the memory grows then.
+   * @param {Incoming} model there is only so much to be expected of what has not come
+   */
+  expectWeights({ filled, size }) {
+    this.#heap.warm(filled, size);
+  }
+
+  /**
+   * @param {Uint8Array | Uint8Array[] | Incoming} bytes an ONNX file, in one piece or several, which are copied; or what has come of it, which is closed
    * @param {{ check?: boolean, files?: import('./model-source.js').NamedBytes[] }} [options] check: refuse a model with an operator that is not supported;
    *   files: those that it names for its weights, copied too. Others are not looked at
    */

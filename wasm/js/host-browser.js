@@ -22,14 +22,14 @@ export const host = {
     return adoptWorker(worker, { message, failure });
   },
 
-  async read(source, { kind, signal, onProgress, onPiece }) {
+  async read(source, { kind, signal, onProgress, sink }) {
     // What is small is of use before the model is.
     const response = await fetch(source, { signal, priority: kind === 'model' ? 'low' : 'high' }).catch((error) => {
       if (signal?.aborted) throw error;
       throw new NacError('NOT_FOUND', `${source}: ${error.message}`);
     });
     if (!response.ok) throw new NacError('NOT_FOUND', `${source}: the server answers ${response.status} ${response.statusText}`.trimEnd());
-    return readBody(response, { kind, name: String(source), onProgress, onPiece });
+    return readBody(response, { kind, name: String(source), onProgress, sink });
   },
 
   // A worker has no document.

@@ -23,7 +23,7 @@ const AT_ONCE = 8;
  * The bytes of a model, a profile or a binary.
  * @param {Host} host
  * @param {Source} source
- * @param {{ kind?: import('./limits.js').Kind, signal?: AbortSignal, onProgress?: (amount: Amount) => void, onPiece?: import('./host.js').OnPiece }} options
+ * @param {{ kind?: import('./limits.js').Kind, signal?: AbortSignal, onProgress?: (amount: Amount) => void, sink?: import('./host.js').Sink }} options
  */
 export async function readSource(host, source, options) {
   const { kind } = options;
@@ -76,13 +76,13 @@ function findFile(name, model, files) {
 /**
  * @param {Host} host
  * @param {ModelSource} source
- * @param {{ signal?: AbortSignal, onProgress?: (amount: Amount) => void, onPiece?: import('./host.js').OnPiece }} [options] progress: of all files
- *   together; pieces: of the model's own
+ * @param {{ signal?: AbortSignal, onProgress?: (amount: Amount) => void, sink?: import('./host.js').Sink }} [options] progress: of all files
+ *   together; sink: for the model's own
  * @returns {Promise<{ model: Uint8Array, files: NamedBytes[] }>}
  */
-export async function readModel(host, source, { signal, onProgress, onPiece } = {}) {
+export async function readModel(host, source, { signal, onProgress, sink } = {}) {
   const sum = new Sum(onProgress);
-  const model = await readSource(host, divideModel(source).model, { kind: 'model', signal, onProgress: sum.part(), onPiece });
+  const model = await readSource(host, divideModel(source).model, { kind: 'model', signal, onProgress: sum.part(), sink });
   return { model, files: await readFiles(host, source, model, { signal, sum }) };
 }
 

@@ -21,6 +21,9 @@ export const TIMEOUT = 60000;
 const STARTS = 3;
 const STARTS_OF_PROVEN = 10;
 
+/** Blocks that are kept for what still comes. */
+const SPARES = 4;
+
 /** One worker of the pool, and what it is doing. */
 class Member {
   /** @type {Job | null} */
@@ -88,6 +91,8 @@ export class Pool {
     this.#setup = setup;
     this.#timeout = timeout;
     this.size = Math.max(1, size);
+    /** Blocks that were fed, and that a worker does not need any more. @type {ArrayBuffer[]} */
+    this.spares = [];
     /** What the first worker says of the model and the profile, or why it cannot start. */
     this.ready = new Promise((resolve, reject) => {
       this.#resolveReady = resolve;
@@ -187,12 +192,14 @@ export class Pool {
   /** @param {Member} member @param {any} message */
   #receive(member, message) {
     if (!this.#members.has(member)) return;
+    if (message.spare) return void (this.spares.length < SPARES && this.spares.push(message.spare));
     member.rest();
     if (message.failed) return this.#lose(member, unpackError(message.failed), true);
     if (message.ready) {
       member.ready = true;
       this.#proven = true;
       this.#crashedStarts = 0;
+      this.spares = [];
       this.#resolveReady(message.ready);
       return this.#hand();
     }
@@ -261,7 +268,14 @@ export class Inline {
 
   /** All comes with the setup. */
   prepare() {}
-  feed() {}
+
+  /** @type {ArrayBuffer[]} */
+  spares = [];
+
+  /** @param {Uint8Array} piece */
+  feed(piece) {
+    this.spares = [/** @type {ArrayBuffer} */ (piece.buffer)];
+  }
 
   /**
    * @param {Task} task

@@ -25,6 +25,8 @@ import { makeResult } from './result.js';
  * @property {'reference' | 'xnnpack'} [backend]
  */
 
+/** @typedef {Omit<Setup, 'model'> & { model: Uint8Array[] | import('./engine/incoming.js').Incoming }} Fed whose model may be in the engine's memory */
+
 /**
  * @typedef {{ bytes: Uint8Array } | { pixels: Uint8Array | Uint8ClampedArray, width: number, height: number, decoder?: 'core' | 'browser' }} ImageData
  * @typedef {{ kind: 'score', image: ImageData, explain?: boolean, hash?: boolean, features?: boolean }} ScoreTask
@@ -54,7 +56,7 @@ export class Runner {
 
   /**
    * @param {Engine} engine
-   * @param {Setup} setup
+   * @param {Setup | Fed} setup
    */
   constructor(engine, setup) {
     this.#engine = engine;
@@ -73,7 +75,7 @@ export class Runner {
   }
 
   /**
-   * @param {Setup} setup its model is given up
+   * @param {Setup | Fed} setup its model is given up
    * @param {Engine} [engine] of its module, where there is one already
    */
   static async create(setup, engine) {

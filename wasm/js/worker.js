@@ -4,7 +4,7 @@
  *
  * In: the binary, { module }, and pieces of the model, { piece, total }, or neither; { setup }; { sha256 } of the model, where the setup
  * says so; then { id, task }.
- * Out: { ready } or { failed }, then { id, result } or { id, error }.
+ * Out: { spare }, a block whose piece has been copied; { ready } or { failed }, then { id, result } or { id, error }.
  */
 import { Engine } from './engine.js';
 import { NacError, packError } from './error.js';
@@ -16,33 +16,70 @@ import { Runner } from './runner.js';
  * @property {(listener: (message: any) => void) => void} listen
  */
 
+/** What comes in front of the setup: the binary, and the model piece by piece, which goes into the engine's memory as soon as there is one. */
+class Prelude {
+  /** Why it could not be started is said when it is needed. @type {Promise<Engine | undefined> | undefined} */
+  engine;
+  /** @type {import('./engine/incoming.js').Incoming | undefined} */
+  #incoming;
+  /** That are not there. @type {Uint8Array[]} */
+  #pieces = [];
+  #post;
+
+  /** @param {Port['post']} post */
+  constructor(post) {
+    this.#post = post;
+  }
+
+  /** @param {WebAssembly.Module} module */
+  start(module) {
+    this.engine = Engine.create(module).catch(() => undefined);
+  }
+
+  /** @param {Uint8Array} piece @param {number | null} total bytes of all pieces, where that is known */
+  async add(piece, total) {
+    this.#pieces.push(piece);
+    const engine = await this.engine;
+    if (!engine || !total) return;
+    try {
+      this.#incoming ??= engine.receiveModel(total);
+    } catch {
+      return; // said of the whole model then
+    }
+    while (this.#pieces.length > 0 && this.#incoming.add(this.#pieces[0])) {
+      const { buffer } = /** @type {Uint8Array} */ (this.#pieces.shift());
+      this.#post({ spare: buffer }, [buffer]);
+    }
+    engine.expectWeights(this.#incoming);
+  }
+
+  /** All of the model that has come. */
+  take() {
+    const incoming = this.#incoming;
+    if (!incoming || this.#pieces.length === 0) return incoming ?? this.#pieces;
+    const bytes = incoming.bytes();
+    incoming.close();
+    return [bytes, ...this.#pieces];
+  }
+}
+
 /** @param {Port} port */
 export function serve(port) {
   /** @type {Runner | undefined} */
   let runner;
-  /** @type {Uint8Array[]} */
-  const pieces = [];
-  let come = 0;
-  /** In front of the setup, where the binary is. @type {Promise<Engine | undefined> | undefined} */
-  let engine;
+  const prelude = new Prelude(port.post);
   let tellHash = (/** @type {string} */ _digits) => {};
   const hash = /** @type {Promise<string>} */ (new Promise((resolve) => (tellHash = resolve)));
 
   port.listen(async ({ module, piece, total, setup, sha256, id, task }) => {
-    // Why it could not be started is said when it is needed.
-    if (module) return void (engine = Engine.create(module).catch(() => undefined));
-    if (piece) {
-      pieces.push(piece);
-      come += piece.length;
-      if (total) (await engine)?.expectModel(come, total);
-      return;
-    }
+    if (module) return prelude.start(module);
+    if (piece) return prelude.add(piece, total);
     if (sha256) return tellHash(sha256);
     if (setup) {
       try {
-        const fed = pieces.splice(0); // not all of them in a worker that was started later: it gets the model whole
-        const { model = fed, hashed, ...rest } = setup;
-        runner = await Runner.create({ ...rest, model, sha256: hashed ? hash : undefined }, await engine);
+        const engine = await prelude.engine;
+        const { model = prelude.take(), hashed, ...rest } = setup; // none of it has come to a worker that was started later
+        runner = await Runner.create({ ...rest, model, sha256: hashed ? hash : undefined }, engine);
         port.post({ ready: runner.describe() });
       } catch (error) {
         port.post({ failed: packError(error) });

@@ -3,6 +3,7 @@
 import { NacError } from '../error.js';
 import { checkModelSize, checkSize } from '../limits.js';
 import { Owned } from './heap.js';
+import { Incoming } from './incoming.js';
 
 /** @typedef {import('./heap.js').Heap} Heap */
 /** @typedef {'sum' | 'nhwc' | 'mean' | 'cls' | 'none'} Pool */
@@ -12,6 +13,33 @@ import { Owned } from './heap.js';
 export const POOLS = /** @type {Pool[]} */ (['sum', 'nhwc', 'mean', 'cls', 'none']);
 const BACKENDS = ['reference', 'xnnpack'];
 
+/**
+ * A model's own file and, behind it, those that it names.
+ * @param {Heap} heap
+ * @param {Uint8Array[]} pieces of the former
+ * @param {import('../model-source.js').NamedBytes[]} files
+ */
+function copyFiles(heap, pieces, files) {
+  const size = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  const total = files.reduce((sum, file) => sum + file.bytes.length, size);
+  checkSize('model', size);
+  checkModelSize(total, '');
+  return { block: heap.copyAll([...pieces, ...files.map((file) => file.bytes)]), size, total };
+}
+
+/**
+ * The same of a file that is there already: where it is, unless others have to stand behind it.
+ * @param {Incoming} file
+ * @param {import('../model-source.js').NamedBytes[]} others
+ */
+function settle(file, others) {
+  const { heap, filled: size } = file;
+  if (others.length === 0) return { block: file.take(), size, total: size };
+  const bytes = file.bytes();
+  file.close();
+  return copyFiles(heap, [bytes], others);
+}
+
 /** An ONNX file, with those that it names for its weights. Sessions that have been made from it do not need it any more. */
 export class Model extends Owned {
   /** One block for all of the files. */
@@ -19,16 +47,11 @@ export class Model extends Owned {
 
   /**
    * @param {Heap} heap
-   * @param {Uint8Array | Uint8Array[]} bytes
+   * @param {Uint8Array | Uint8Array[] | Incoming} bytes
    * @param {{ check?: boolean, files?: import('../model-source.js').NamedBytes[] }} [options] see Engine
    */
   constructor(heap, bytes, { check = true, files = [] } = {}) {
-    const pieces = [bytes].flat();
-    const size = pieces.reduce((sum, piece) => sum + piece.length, 0);
-    checkSize('model', size);
-    checkModelSize(files.reduce((sum, file) => sum + file.bytes.length, size), '');
-    const all = [...pieces, ...files.map((file) => file.bytes)];
-    const block = heap.copyAll(all);
+    const { block, size, total } = bytes instanceof Incoming ? settle(bytes, files) : copyFiles(heap, [bytes].flat(), files);
     let address;
     try {
       address = heap.callForAddress('nac_model_open', block, size);
@@ -40,7 +63,7 @@ export class Model extends Owned {
     // The weights are read where they are, so the files' bytes live as long as the model.
     this.#block = block;
     /** Of all files. */
-    this.bytes = all.reduce((sum, part) => sum + part.length, 0);
+    this.bytes = total;
     /** @type {Record<string, any>} */
     this.info = JSON.parse(heap.text(heap.exports.nac_model_info(address)) ?? '{}');
     try {
