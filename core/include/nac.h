@@ -243,7 +243,8 @@ const float *nac_session_tap_g(const nac_session *session, int tap);      /* [N,
  * z[h,w,c] * G[c] is what position (h,w) contributes to neuron c. */
 const float *nac_session_tap_map(const nac_session *session, int tap, int dims[4]);
 
-/* JSON: { input: [N,H,W,C], classes, logits, macsForward, macsBackward, arenaBytes, weightBytes, taps: [{name, pool, neurons}],
+/* JSON: { input: [N,H,W,C], classes, logits, macsForward, macsBackward, arenaBytes, weightBytes (before kernels arrange them: bytes of quantised ones
+ * may become floats then), taps: [{name, pool, neurons}],
  * candidates: [{name, pool, shape}], nodes: [{name, op, macs}] }. Shapes of candidates are ONNX's. `logits` is "logits", or "logarithms of probabilities"
  * of a model that averages softmaxes: then softmax(logits) is the average, and so is the gradient's. Owned by the session. */
 const char *nac_session_info(const nac_session *session);

@@ -4,6 +4,8 @@ import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import test, { after, before } from 'node:test';
 import { pathToFileURL } from 'node:url';
+import v8 from 'node:v8';
+import vm from 'node:vm';
 import { NacError, buildProfile, loadDetector } from '../../wasm/js/node.js';
 import { serve } from '../../wasm/js/worker.js';
 import { MODULE, makeEngine } from './helpers/engine.js';
@@ -144,6 +146,25 @@ test('a worker takes its model piece by piece, before or after the binary, of th
     assert.deepEqual(got.spares, spares);
     assert.deepEqual(got.result, expected.result);
   }
+  // One that was started in another's place: some pieces, and then all of it.
+  assert.deepEqual((await states([{ module: MODULE }, { piece: two, total }], { model: bytes })).result, expected.result);
+});
+
+test('a worker keeps nothing of its model but what the session has made of it', async () => {
+  const collect = vm.runInNewContext((v8.setFlagsFromString('--expose-gc'), 'gc'));
+  const told = [];
+  let hear;
+  serve({ post: (message) => told.push(message), listen: (listener) => (hear = listener) });
+  const feed = (bytes) => {
+    void hear({ piece: bytes, total: null }); // as from a server that compresses
+    return new WeakRef(bytes);
+  };
+  const fed = feed(new Uint8Array(await readFile(scene.file('tiny.onnx'))));
+  await hear({ setup: { module: MODULE, variant: 'simd', preprocess: PREPROCESS } });
+  assert.ok(told.pop().ready);
+  await new Promise((resolve) => setTimeout(resolve));
+  collect();
+  assert.equal(fed.deref(), undefined);
 });
 
 test('what does not belong together, or is not there, is refused by name', async () => {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { NacError, packError, unpackError } from '../../wasm/js/error.js';
-import { Pool, inOrder } from '../../wasm/js/pool.js';
+import { Inline, Pool, inOrder } from '../../wasm/js/pool.js';
 
 const soon = (milliseconds = 1) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
@@ -144,6 +144,18 @@ test('the worker that starts first gets the model as it comes; others, and the o
   workers[1].message({ ready: {} });
   assert.deepEqual(pool.spares, [], 'and are given up when nothing comes any more');
   pool.close();
+});
+
+test('blocks that come back are given up with the pool', async () => {
+  const pool = new Pool(() => ({ post() {}, close() {} }), new Promise(() => {}), 1);
+  pool.spares.push(new ArrayBuffer(8));
+  pool.close();
+  assert.deepEqual(pool.spares, []);
+  const inline = new Inline(Promise.reject(new NacError('NOT_FOUND', 'no such file')));
+  inline.feed(new Uint8Array(8));
+  await assert.rejects(inline.ready, { code: 'NOT_FOUND' });
+  await soon();
+  assert.deepEqual(inline.spares, []);
 });
 
 test('an aborted task is rejected with the reason, waiting or begun', async () => {

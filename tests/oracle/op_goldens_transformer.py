@@ -218,6 +218,7 @@ case("dequantise_channels",
 FILTERS, FILTER_ZEROS = (np.arange(108) * 37 % 256).astype(np.uint8).reshape(4, 3, 3, 3), np.array([128, 0, 255, 100], np.uint8)
 case("dequantise_filters", lambda net: net("Conv", "x", net("DequantizeLinear", FILTERS, QS, FILTER_ZEROS, axis=0), pads=[1, 1, 1, 1]),
      lambda x: F.conv2d(x, (t(FILTERS) - t(FILTER_ZEROS).reshape(4, 1, 1, 1)) * t(QS).reshape(4, 1, 1, 1), padding=1))
+IMAGE, SIX = weights(4, 3, 1, 1), (np.arange(36) - 18).astype(np.int8).reshape(6, 6, 1, 1)
 BYTES, BYTE_SCALES = (np.arange(9216) * 151 % 256).astype(np.uint8).reshape(32, 32, 3, 3), (np.arange(32, dtype=np.float32) + 5) / 4096
 BYTE_ZEROS, FIRST = (128 + np.arange(32) * 5 % 17 - 8).astype(np.uint8), weights(32, 3, 1, 1)
 BYTE_WEIGHTS = (t(BYTES) - t(BYTE_ZEROS).reshape(32, 1, 1, 1)) * t(BYTE_SCALES).reshape(32, 1, 1, 1)
@@ -227,6 +228,13 @@ case("dequantise_behind_relu", lambda net: net("Conv", net("Relu", net("Conv", "
 case("dequantise_signed_behind_relu",
      lambda net: net("Conv", net("Relu", net("Conv", "x", FIRST)), net("DequantizeLinear", BYTES.view(np.int8), np.float32(0.005), np.int8(3)), strides=[1, 1]),
      lambda x: F.conv2d(F.relu(F.conv2d(x, t(FIRST))), (t(BYTES.view(np.int8)) - 3) * t(np.float32(0.005))))
+# scaled twice, which nothing types but nothing forbids here; for weights that are computed; and where only the size of the result is of use
+case("dequantise_twice", lambda net: net("Conv", "x", net("DequantizeLinear", net("DequantizeLinear", Q, np.float32(0.5), np.int8(3)), np.float32(0.04))),
+     lambda x: F.conv2d(x, (t(Q) - 3) * 0.5 * t(np.float32(0.04))))
+case("dequantise_for_a_constant", lambda net: net("Conv", "x", net("Conv", IMAGE, net("DequantizeLinear", Q[:3], np.float32(0.02)))),
+     lambda x: F.conv2d(x, F.conv2d(t(IMAGE), t(Q[:3]) * t(np.float32(0.02)))))
+case("dequantise_for_its_shape", lambda net: net("Reshape", net("Concat", "x", net("Relu", "x"), axis=1), net("Shape", net("Conv", net("Concat", "x", "x", axis=1), net("DequantizeLinear", SIX, np.float32(0.02))))),
+     lambda x: torch.cat([x, F.relu(x)], 1))
 FACTORS, SHIFTS, MEANS, VARIANCES = floats(0.5, 2, -1, 1.5), floats(0.1, -0.2, 0, 0.3), floats(0, 0.5, -0.5, 1), floats(1, 4, 0.25, 2)
 case("dequantise_normalised", lambda net: net("BatchNormalization", net("Conv", "x", net("DequantizeLinear", FILTERS, QS, FILTER_ZEROS, axis=0)), FACTORS, SHIFTS, MEANS, VARIANCES),
      lambda x: F.batch_norm(F.conv2d(x, (t(FILTERS) - t(FILTER_ZEROS).reshape(4, 1, 1, 1)) * t(QS).reshape(4, 1, 1, 1)), t(MEANS), t(VARIANCES), t(FACTORS), t(SHIFTS)))

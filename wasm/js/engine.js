@@ -91,8 +91,8 @@ export class Engine {
   }
 
   /**
-   * Has the system give memory for the weights that a session will make of a model, while that comes: as much as the file has. Where they are float16
-   * in the file they need more, for which the memory grows then.
+   * Has the system give memory for the weights that a session will make of a model, while that comes: as much as the file has. Where they are float16,
+   * or bytes that become floats, they need more, for which the memory grows then.
    * @param {Incoming} model there is only so much to be expected of what has not come
    */
   expectWeights({ filled, size }) {

@@ -235,6 +235,7 @@ export class Pool {
   /** @param {Error} error */
   #fail(error) {
     this.#error ??= error;
+    this.spares = [];
     this.#rejectReady(this.#error);
     for (const member of this.#members) {
       member.close();
@@ -262,8 +263,8 @@ export class Inline {
   constructor(setup) {
     // Where there are workers, they alone import it.
     this.#runner = Promise.all([setup, import('./runner.js')]).then(([given, { Runner }]) => Runner.create({ ...given }));
-    this.ready = this.#runner.then((runner) => runner.describe());
-    this.ready.catch(() => {});
+    this.ready = this.#runner.then((runner) => ((this.spares = []), runner.describe()));
+    this.ready.catch(() => (this.spares = []));
   }
 
   /** All comes with the setup. */

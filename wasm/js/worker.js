@@ -53,13 +53,15 @@ class Prelude {
     engine.expectWeights(this.#incoming);
   }
 
-  /** All of the model that has come. */
+  /** All of the model that has come; nothing of it stays here. */
   take() {
     const incoming = this.#incoming;
-    if (!incoming || this.#pieces.length === 0) return incoming ?? this.#pieces;
+    const pieces = this.#pieces.splice(0);
+    this.#incoming = undefined;
+    if (!incoming || pieces.length === 0) return incoming ?? pieces;
     const bytes = incoming.bytes();
     incoming.close();
-    return [bytes, ...this.#pieces];
+    return [bytes, ...pieces];
   }
 }
 
@@ -78,7 +80,9 @@ export function serve(port) {
     if (setup) {
       try {
         const engine = await prelude.engine;
-        const { model = prelude.take(), hashed, ...rest } = setup; // none of it has come to a worker that was started later
+        const fed = prelude.take();
+        const { model = fed, hashed, ...rest } = setup; // not all of it has come to a worker that was started later
+        if (model !== fed && !Array.isArray(fed)) fed.close();
         runner = await Runner.create({ ...rest, model, sha256: hashed ? hash : undefined }, engine);
         port.post({ ready: runner.describe() });
       } catch (error) {

@@ -127,7 +127,7 @@ static enum xnn_status prepare_operator(nac_xnnpack *backend, const nac_node *no
 static nac_status prepare(nac_xnnpack *backend, nac_graph *graph, const nac_node *node, nac_kernel *kernel, nac_error *error) {
     const nac_value *weights = nac_input(graph, node, 1);
     enum xnn_status status = prepare_operator(backend, node, kernel);
-    if (status != xnn_status_success && weights && weights->type == NAC_Q8) { /* who does not take bytes may take floats */
+    if (status != xnn_status_success && status != xnn_status_out_of_memory && weights && weights->type == NAC_Q8) { /* who does not take bytes may take floats */
         NAC_TRY(nac_graph_dequantise(graph, node->inputs[1], error));
         status = prepare_operator(backend, node, kernel);
     }
@@ -227,7 +227,7 @@ static nac_status prepare_all(nac_xnnpack *backend, nac_graph *graph, nac_error 
         turns[n] = (turn){.node = n, .weights = NAC_NONE};
         if (!weights || !weights->constant) continue;
         turns[n].weights = graph->nodes[n].inputs[1];
-        turns[n].bytes = nac_elements(&weights->shape) * nac_type_size(weights->type);
+        turns[n].bytes = nac_elements(&weights->shape) * nac_type_size(weights->type == NAC_Q8 ? NAC_F32 : weights->type); /* as which they may be packed */
     }
     qsort(turns, (size_t)graph->node_count, sizeof *turns, compare_turns);
     int *readers;

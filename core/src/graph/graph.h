@@ -87,7 +87,7 @@ typedef struct nac_graph {
     int input;  /* value: the image tensor, NAC_CHANNELS_LAST or physical [N,H,W,3] */
     int logits; /* value: [N, K] */
     bool logs;  /* the logits are logarithms of the model's probabilities, which have no logits of their own */
-    uint64_t constant_bytes; /* of all constants that were ever added */
+    uint64_t constant_bytes; /* of all constants that were ever added, in their last form */
     uint64_t folding_steps;  /* that it took to compute some of them in advance */
 } nac_graph;
 

@@ -23,7 +23,7 @@ NAC_NOT_INLINED static void dequantise_row(const int8_t *restrict q, size_t coun
 
 nac_status nac_graph_dequantise(nac_graph *graph, int value, nac_error *error) {
     nac_value *v = &graph->values[value];
-    if (v->type != NAC_Q8) return NAC_OK;
+    if (v->type != NAC_Q8 || !v->data) return NAC_OK;
     void *memory;
     NAC_TRY(nac_graph_alloc_data(graph, v->name, NAC_F32, &v->shape, &memory, error));
     const nac_quantised w = nac_quantised_of(v);
@@ -31,6 +31,7 @@ nac_status nac_graph_dequantise(nac_graph *graph, int value, nac_error *error) {
     const size_t channels = (size_t)v->shape.dims[0], inner = nac_elements(&v->shape) / channels;
     for (size_t o = 0; o < channels; ++o) dequantise_row(w.q + o * inner, inner, w.zeros[o], w.scales[o], x + o * inner);
     nac_free(v->data);
+    graph->constant_bytes -= nac_quantised_bytes(&v->shape); /* only one of the two is there */
     v->data = x;
     v->type = NAC_F32;
     return NAC_OK;

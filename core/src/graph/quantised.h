@@ -18,7 +18,7 @@ nac_quantised nac_quantised_of(const nac_value *value);
 /* Bytes of data that such a constant has. */
 size_t nac_quantised_bytes(const nac_shape *shape);
 
-/* Makes a NAC_F32 of it. Of any other type: nothing to do. NAC_LIMIT_EXCEEDED where the floats are too many. */
+/* Makes a NAC_F32 of it. Of any other type, or where its data have been freed: nothing to do. NAC_LIMIT_EXCEEDED where the floats are too many. */
 nac_status nac_graph_dequantise(nac_graph *graph, int value, nac_error *error);
 
 #endif

@@ -1,6 +1,7 @@
 /* convolution.c - two-dimensional convolution with groups, and its gradient, which is the transposed convolution. */
 #include <limits.h>
 
+#include "graph/quantised.h"
 #include "ops/common.h"
 #include "ops/window.h"
 
@@ -93,6 +94,7 @@ nac_status nac_lower_convolution(nac_lowering *lowering, int x, int w, int bias)
     NAC_TRY(nac_as_image(lowering, 0, &x, &xs, &axes));
     if (!lowering->graph->values[w].constant)
         return nac_lower_fail(lowering, NAC_UNSUPPORTED, "the weights are computed at run time; they must be a constant");
+    if (lowering->graph->values[x].constant) NAC_TRY(nac_graph_dequantise(lowering->graph, w, lowering->error)); /* to be folded */
     NAC_TRY(nac_as_image(lowering, 1, &w, &ws, &w_axes));
 
     int64_t groups, kernel[NAC_MAX_RANK];

@@ -1,131 +1,18 @@
 /* lower_model.c - one walk over the ONNX nodes that the logits need, for one input size. */
-#include <stdio.h>
 #include <string.h>
 
 #include "ops/common.h"
+#include "ops/needs.h"
 
-/* ---- What is needed ---------------------------------------------------------------------------- */
-
-/* State of the walk besides the translators' own. Nodes stand in one list; those of a body are lowered, round by round, by the node that the body
- * belongs to. */
+/* State of the walk besides the translators' own. The nodes of a body are lowered, round by round, by the node that the body belongs to. */
 typedef struct walk {
     nac_lowering lowering; /* first, so that a translator's is the walk's */
-    int *producers;     /* [tensors]: node, or NAC_NONE */
-    bool *needed;       /* [tensors] */
-    int *last_readers;  /* [tensors]: the last of the needed nodes that read it, or NAC_NONE */
-    int *reads;         /* [tensors]: how often needed nodes read it */
-    int *last_uses;     /* [tensors]: the node behind which nobody reads it: the last reader, or the outermost loop around a reader */
-    int *first_nodes;   /* [scopes + 1]: of a body, or of the model itself, number 0; NAC_NONE: there is none */
-    int *next_nodes;    /* [nodes]: in the same body */
+    nac_needs needs;
     int *lowered_at;    /* [nodes]: by `clock`, 0: not yet. In bodies only */
     int *bound_at;      /* [tensors]: by `clock`, 0: not in a body */
     int clock, depth;   /* bodies that are being lowered */
     uint64_t collected; /* constant_bytes at the last collection */
-    int logits;         /* tensor id */
-    const nac_onnx_node *end; /* what reads the logits and is left out, a softmax or a choice of classes, or NULL */
 } walk;
-
-static bool is_op(const nac_onnx_node *node, const char *op_type) { return strcmp(node->op_type, op_type) == 0; }
-
-static bool is_softmax(const nac_onnx_node *node) { return is_op(node, "Softmax") || is_op(node, "LogSoftmax"); }
-static bool is_choice(const nac_onnx_node *node) { return is_op(node, "ArgMax") || is_op(node, "Hardmax") || is_op(node, "TopK"); }
-
-/* The logits: the first output or, where that is probabilities or the classes that are chosen by them, what their softmax or choice reads. That may
- * hide behind operators that only give its result another shape. */
-static void find_logits(walk *w) {
-    const nac_model *model = w->lowering.model;
-    w->logits = model->outputs[0].tensor;
-    for (int tensor = w->logits;;) {
-        const int producer = w->producers[tensor];
-        if (producer == NAC_NONE || model->nodes[producer].input_count == 0) return;
-        const nac_onnx_node *node = &model->nodes[producer];
-        if (node->inputs[0] == NAC_ONNX_ABSENT) return;
-        tensor = node->inputs[0];
-        if (is_softmax(node) || is_choice(node)) {
-            w->end = node;
-            w->logits = tensor;
-        }
-        if (is_softmax(node)) return;
-        if (!is_choice(node) && !is_op(node, "Identity") && !is_op(node, "Dropout") && !is_op(node, "Flatten") && !is_op(node, "Reshape") &&
-            !is_op(node, "Squeeze") && !is_op(node, "Cast"))
-            return;
-    }
-}
-
-/* The number of the body that a scope lies in or is, 0: none. */
-static int body_number(const nac_onnx_scope *scope) {
-    while (scope && scope->condition) scope = scope->outer;
-    return scope ? scope->number : 0;
-}
-
-/* Of the outermost body. */
-static int outermost_body(const nac_onnx_scope *scope) {
-    int number = 0;
-    for (; scope; scope = scope->outer)
-        if (!scope->condition) number = scope->number;
-    return number;
-}
-
-/* Called from the last node to the first. */
-static void mark_read(walk *w, int tensor, int node, int use) {
-    if (tensor == NAC_ONNX_ABSENT) return;
-    w->needed[tensor] = true;
-    ++w->reads[tensor];
-    if (w->last_readers[tensor] == NAC_NONE) w->last_readers[tensor] = node;
-    if (w->last_uses[tensor] < use) w->last_uses[tensor] = use;
-}
-
-/* Marks what the logits depend on. Nodes are in a runnable order, those of a body in front of the node that it belongs to, so one walk back sees
- * everything. `loops` is [scopes + 1]: that node, for a body whose node was met. */
-static void mark_needed(walk *w, int *loops) {
-    const nac_model *model = w->lowering.model;
-    w->needed[w->logits] = true;
-    for (int n = model->node_count - 1; n >= 0; --n) {
-        const nac_onnx_node *node = &model->nodes[n];
-        const int body = body_number(node->scope), outermost = outermost_body(node->scope);
-        w->next_nodes[n] = w->first_nodes[body];
-        w->first_nodes[body] = n;
-        if (node->body) loops[node->body->number] = n;
-        bool needed = false;
-        for (int i = 0; i < node->output_count; ++i) needed = needed || (node->outputs[i] != NAC_ONNX_ABSENT && w->needed[node->outputs[i]]);
-        if (!needed) continue;
-        for (int i = 0; i < node->input_count; ++i) mark_read(w, node->inputs[i], n, outermost ? loops[outermost] : n);
-    }
-}
-
-static bool node_needed(const walk *w, const nac_onnx_node *node) {
-    for (int i = 0; i < node->output_count; ++i)
-        if (node->outputs[i] != NAC_ONNX_ABSENT && w->needed[node->outputs[i]]) return true;
-    return false;
-}
-
-/* Names the node `first`, and what else the logits would need. */
-static nac_status refuse(const walk *w, int first) {
-    const nac_model *model = w->lowering.model;
-    char others[160] = "";
-    const char *listed[8];
-    int count = 0;
-    size_t used = 0;
-    for (int n = first + 1; n < model->node_count && count < (int)NAC_COUNT(listed); ++n) {
-        const char *op_type = model->nodes[n].op_type;
-        bool known = nac_onnx_op_find(op_type) || !node_needed(w, &model->nodes[n]) || is_op(&model->nodes[first], op_type);
-        for (int i = 0; i < count; ++i) known = known || strcmp(listed[i], op_type) == 0;
-        if (known) continue;
-        const int written = snprintf(others + used, sizeof others - used, "%s%.24s", count ? ", " : "; nor are ", op_type);
-        if (written < 0 || (size_t)written >= sizeof others - used) break;
-        used += (size_t)written;
-        listed[count++] = op_type;
-    }
-    return nac_fail(w->lowering.error, NAC_UNSUPPORTED, "node '%.80s': operator %.40s is not supported%s", model->nodes[first].name,
-                    model->nodes[first].op_type, others);
-}
-
-static nac_status check_operators(const walk *w) {
-    const nac_model *model = w->lowering.model;
-    for (int n = 0; n < model->node_count; ++n)
-        if (node_needed(w, &model->nodes[n]) && !nac_onnx_op_find(model->nodes[n].op_type)) return refuse(w, n);
-    return NAC_OK;
-}
 
 /* ---- The image --------------------------------------------------------------------------------- */
 
@@ -133,7 +20,7 @@ static nac_status find_image(const walk *w, const nac_onnx_io **image) {
     const nac_model *model = w->lowering.model;
     const nac_onnx_io *found = NULL;
     for (int i = 0; i < model->input_count; ++i) {
-        if (!w->needed[model->inputs[i].tensor]) continue;
+        if (!w->needs.needed[model->inputs[i].tensor]) continue;
         if (found)
             return nac_fail(w->lowering.error, NAC_UNSUPPORTED, "the model has two inputs, '%.100s' and '%.100s'; one image is supported",
                             model->tensor_names[found->tensor], model->tensor_names[model->inputs[i].tensor]);
@@ -189,15 +76,18 @@ static nac_status bind_image(walk *w, int batch, int height, int width) {
 /* ---- Nodes ------------------------------------------------------------------------------------- */
 
 /* Whether a tensor ends as a convolution's weights, perhaps through the Cast that stands behind float16, or what stands behind quantised ones.
- * *alone: nothing else reads it, or what is made of it, and that but once. */
+ * *alone: nothing else reads it, or what is made of it, and it is scaled but once. */
 static bool is_filters(const walk *w, int tensor, bool *alone) {
+    bool scaled = false;
     *alone = w->depth == 0;
-    while (tensor != NAC_ONNX_ABSENT && w->last_readers[tensor] != NAC_NONE) {
-        const nac_onnx_node *reader = &w->lowering.model->nodes[w->last_readers[tensor]];
-        *alone = *alone && w->reads[tensor] == 1 && !reader->scope && !is_op(reader, "Cast") && !(w->lowering.tapped && w->lowering.tapped[tensor]);
-        const bool quantised = is_op(reader, "QLinearConv");
-        if (quantised || is_op(reader, "Conv")) return reader->input_count > (quantised ? 3 : 1) && reader->inputs[quantised ? 3 : 1] == tensor;
-        if (!is_op(reader, "Cast") && !is_op(reader, "DequantizeLinear")) return false;
+    while (tensor != NAC_ONNX_ABSENT && w->needs.last_readers[tensor] != NAC_NONE) {
+        const nac_onnx_node *reader = &w->lowering.model->nodes[w->needs.last_readers[tensor]];
+        *alone = *alone && w->needs.reads[tensor] == 1 && !reader->scope && !(w->lowering.tapped && w->lowering.tapped[tensor]);
+        const bool quantised = nac_is_op(reader, "QLinearConv"), scales = quantised || nac_is_op(reader, "DequantizeLinear");
+        *alone = *alone && !(scaled && scales) && !nac_is_op(reader, "Cast");
+        scaled = scaled || scales;
+        if (quantised || nac_is_op(reader, "Conv")) return reader->input_count > (quantised ? 3 : 1) && reader->inputs[quantised ? 3 : 1] == tensor;
+        if (!nac_is_op(reader, "Cast") && !scales) return false;
         tensor = reader->outputs[0];
     }
     return false;
@@ -223,7 +113,7 @@ static nac_status bind_initializer(walk *w, int tensor) {
 bool nac_lower_is_own(const nac_lowering *lowering, int i) {
     const walk *w = (const walk *)lowering;
     const int tensor = lowering->node->inputs[i];
-    return w->depth == 0 && lowering->model->initializers[tensor] && w->reads[tensor] == 1;
+    return w->depth == 0 && lowering->model->initializers[tensor] && w->needs.reads[tensor] == 1;
 }
 
 /* Frees the constants that no node of the graph reads and no node of the model after `node` will: weights in the file's order and type, of which
@@ -237,9 +127,9 @@ static nac_status collect(walk *w, int node) {
         for (int i = 0; i < graph->nodes[n].input_count; ++i)
             if (graph->nodes[n].inputs[i] != NAC_NONE) read[graph->nodes[n].inputs[i]] = true;
     for (int t = 0; t < model->tensor_count; ++t)
-        if (w->lowering.bindings[t] >= 0 && w->last_uses[t] > node) read[w->lowering.bindings[t]] = true;
+        if (w->lowering.bindings[t] >= 0 && w->needs.last_uses[t] > node) read[w->lowering.bindings[t]] = true;
     for (int t = 0; t < model->tensor_count; ++t) {
-        if (w->lowering.bindings[t] > NAC_SEQUENCE || w->last_uses[t] <= node) continue;
+        if (w->lowering.bindings[t] > NAC_SEQUENCE || w->needs.last_uses[t] <= node) continue;
         const nac_sequence *sequence = &w->lowering.sequences[NAC_SEQUENCE - w->lowering.bindings[t]];
         for (int i = 0; i < sequence->count; ++i) read[sequence->values[i]] = true;
     }
@@ -343,8 +233,8 @@ static nac_status lower_node(walk *w, int n) {
 /* Of the body with this number, or of the model itself. A loop's translator comes back here, as deep as bodies lie in each other, which
  * the reader limits. */
 static nac_status lower_nodes(walk *w, int body) {
-    for (int n = w->first_nodes[body]; n != NAC_NONE; n = w->next_nodes[n])
-        if (node_needed(w, &w->lowering.model->nodes[n])) NAC_TRY(lower_node(w, n));
+    for (int n = w->needs.first_nodes[body]; n != NAC_NONE; n = w->needs.next_nodes[n])
+        if (nac_needs_node(&w->needs, &w->lowering.model->nodes[n])) NAC_TRY(lower_node(w, n));
     return NAC_OK;
 }
 
@@ -362,10 +252,10 @@ bool nac_lower_is_fixed(const nac_lowering *lowering, int tensor, int i) {
     for (;;) {
         if (tensor == NAC_ONNX_ABSENT) return false;
         if (i < body->input_count && tensor == body->inputs[i]) return true;
-        const int producer = w->producers[tensor];
+        const int producer = w->needs.producers[tensor];
         if (producer == NAC_NONE) return !lowering->model->repeated[tensor] || lowering->model->initializers[tensor];
         const nac_onnx_node *node = &lowering->model->nodes[producer];
-        if (body_number(node->scope) != body->number || node->input_count == 0) return true;
+        if (nac_body_number(node->scope) != body->number || node->input_count == 0) return true;
         if (node->input_count > 1 || node->body) return false;
         tensor = node->inputs[0];
     }
@@ -397,23 +287,23 @@ static int find_classes(const nac_shape *shape) {
 
 /* A softmax over anything but the classes would not be the one that the method's gradient begins with. */
 static nac_status check_end(walk *w, const nac_shape *shape, int classes) {
-    if (!w->end) return NAC_OK;
-    const bool flattens = w->lowering.model->opset < 13 && (is_softmax(w->end) || is_op(w->end, "Hardmax")); /* over all dims from `axis` on */
+    if (!w->needs.end) return NAC_OK;
+    const bool flattens = w->lowering.model->opset < 13 && (nac_is_softmax(w->needs.end) || nac_is_op(w->needs.end, "Hardmax")); /* over all dims from `axis` on */
     int64_t given;
     int axis;
-    w->lowering.node = w->end;
-    NAC_TRY(nac_attribute_int(&w->lowering, "axis", is_op(w->end, "ArgMax") ? 0 : flattens ? 1 : -1, &given));
+    w->lowering.node = w->needs.end;
+    NAC_TRY(nac_attribute_int(&w->lowering, "axis", nac_is_op(w->needs.end, "ArgMax") ? 0 : flattens ? 1 : -1, &given));
     NAC_TRY(nac_lower_axis(&w->lowering, given, shape->rank, &axis));
     if (axis == classes || (flattens && axis >= 1 && axis <= classes)) return NAC_OK;
     return nac_lower_fail(&w->lowering, NAC_UNSUPPORTED, "the final %s runs over axis %d, but the classes are axis %d",
-                          is_softmax(w->end) ? "softmax" : "choice", axis, classes);
+                          nac_is_softmax(w->needs.end) ? "softmax" : "choice", axis, classes);
 }
 
 static nac_status bind_logits(walk *w, int batch) {
     nac_graph *graph = w->lowering.graph;
     nac_error *error = w->lowering.error;
-    const char *name = w->lowering.model->tensor_names[w->logits];
-    const int value = w->lowering.bindings[w->logits];
+    const char *name = w->lowering.model->tensor_names[w->needs.logits];
+    const int value = w->lowering.bindings[w->needs.logits];
     if (value < 0 || graph->values[value].constant || graph->values[value].type != NAC_F32)
         return nac_fail(error, NAC_UNSUPPORTED, "the model's output '%.100s' is not computed from the image", name);
     const nac_value v = graph->values[value];
@@ -430,7 +320,7 @@ static nac_status bind_logits(walk *w, int batch) {
     NAC_TRY(check_end(w, &shape, classes));
     graph->logits = value;
     /* The softmax of their logarithms are the probabilities again, so that the loss and its gradient are the averaged network's. */
-    graph->logs = !(w->end && is_softmax(w->end)) && nac_lower_is_probabilities(graph, value, nac_physical_axis(v.layout, classes));
+    graph->logs = !(w->needs.end && nac_is_softmax(w->needs.end)) && nac_lower_is_probabilities(graph, value, nac_physical_axis(v.layout, classes));
     if (graph->logs) NAC_TRY(nac_lower_log_probabilities(graph, value, &graph->logits, error));
     if (v.shape.rank == 2) return NAC_OK;
     /* All other dims are 1, so every memory order is the same. */
@@ -440,61 +330,15 @@ static nac_status bind_logits(walk *w, int batch) {
 
 /* ---- All --------------------------------------------------------------------------------------- */
 
-/* What there is to lower, and whether it can be; takes no memory but these lists of names. */
-static nac_status survey(walk *w) {
+static nac_status lower_all(walk *w, int batch, int height, int width) {
     const nac_model *model = w->lowering.model;
-    if (model->output_count < 1) return nac_fail(w->lowering.error, NAC_UNSUPPORTED, "the model has no output");
-    w->producers = nac_alloc_array((size_t)model->tensor_count, sizeof *w->producers);
-    w->needed = nac_alloc_array((size_t)model->tensor_count, sizeof *w->needed);
-    w->last_readers = nac_alloc_array((size_t)model->tensor_count, sizeof *w->last_readers);
-    w->reads = nac_alloc_array((size_t)model->tensor_count, sizeof *w->reads);
-    w->last_uses = nac_alloc_array((size_t)model->tensor_count, sizeof *w->last_uses);
+    NAC_TRY(nac_needs_find(model, &w->needs, w->lowering.error));
     w->bound_at = nac_alloc_array((size_t)model->tensor_count, sizeof *w->bound_at);
     w->lowered_at = nac_alloc_array((size_t)model->node_count, sizeof *w->lowered_at);
-    w->next_nodes = nac_alloc_array((size_t)model->node_count, sizeof *w->next_nodes);
-    w->first_nodes = nac_alloc_array((size_t)model->scope_count + 1, sizeof *w->first_nodes);
-    int *loops = nac_alloc_array((size_t)model->scope_count + 1, sizeof *loops);
-    if (!w->producers || !w->needed || !w->last_readers || !w->reads || !w->last_uses || !w->bound_at || !w->lowered_at || !w->next_nodes ||
-        !w->first_nodes || !loops) {
-        nac_free(loops);
-        return nac_out_of_memory(w->lowering.error, "the model's tensors");
-    }
-    for (int t = 0; t < model->tensor_count; ++t) w->producers[t] = w->last_readers[t] = w->last_uses[t] = NAC_NONE;
-    for (int s = 0; s <= model->scope_count; ++s) w->first_nodes[s] = NAC_NONE;
-    for (int n = 0; n < model->node_count; ++n)
-        for (int i = 0; i < model->nodes[n].output_count; ++i)
-            if (model->nodes[n].outputs[i] != NAC_ONNX_ABSENT) w->producers[model->nodes[n].outputs[i]] = n;
-    find_logits(w);
-    mark_needed(w, loops);
-    nac_free(loops);
-    return check_operators(w);
-}
-
-static void end(walk *w) {
-    nac_lower_free_sequences(&w->lowering);
-    nac_free(w->producers);
-    nac_free(w->needed);
-    nac_free(w->last_readers);
-    nac_free(w->reads);
-    nac_free(w->last_uses);
-    nac_free(w->bound_at);
-    nac_free(w->lowered_at);
-    nac_free(w->next_nodes);
-    nac_free(w->first_nodes);
-}
-
-nac_status nac_model_check(const nac_model *model, nac_error *error) {
-    walk w = {.lowering = {.model = model, .error = error}};
-    const nac_status status = survey(&w);
-    end(&w);
-    return status;
-}
-
-static nac_status lower_all(walk *w, int batch, int height, int width) {
-    NAC_TRY(survey(w));
-    for (int t = 0; t < w->lowering.model->tensor_count; ++t) w->lowering.bindings[t] = NAC_NONE;
+    if (!w->bound_at || !w->lowered_at) return nac_out_of_memory(w->lowering.error, "the model's tensors");
+    for (int t = 0; t < model->tensor_count; ++t) w->lowering.bindings[t] = NAC_NONE;
     NAC_TRY(bind_image(w, batch, height, width));
-    NAC_TRY(nac_model_check_files(w->lowering.model, w->lowering.error));
+    NAC_TRY(nac_model_check_files(model, w->lowering.error));
     NAC_TRY(lower_nodes(w, 0));
     return bind_logits(w, batch);
 }
@@ -504,6 +348,9 @@ nac_status nac_lower_model(const nac_model *model, int batch, int height, int wi
     graph->input = graph->logits = NAC_NONE;
     walk w = {.lowering = {.model = model, .graph = graph, .bindings = bindings, .tapped = tapped, .error = error}};
     const nac_status status = lower_all(&w, batch, height, width);
-    end(&w);
+    nac_lower_free_sequences(&w.lowering);
+    nac_needs_free(&w.needs);
+    nac_free(w.bound_at);
+    nac_free(w.lowered_at);
     return status;
 }

@@ -110,7 +110,7 @@ export class Session extends Owned {
    *   whatever comes of the session, and its memory given back before the session takes most of its own
    */
   constructor(heap, model, { batch = 1, height = 0, width = 0, taps = [], backend = 'xnnpack', keepMaps = false, closeModel = false } = {}) {
-    // Weights become floats, but for bytes, most of which stay what they are.
+    // Weights become floats. Of bytes nobody knows yet how many do.
     const { info, bytes } = model;
     heap.reserve(bytes < 2 * info.parameters ? bytes : 4 * info.parameters);
     const address = heap.borrow((lend) => {
