@@ -35,27 +35,54 @@ static inline void put_window(random_graph *g, const random_window *w) {
     put_attribute_ints(&g->onnx, "pads", 4, w->pads);
 }
 
+/* Weights as bytes, signed or not, with one scale and zero point or one for each output channel. */
+static inline int add_quantised_weight(random_graph *g, int rank, const int *dims, float scale) {
+    static uint8_t bytes[MAX_ELEMENTS], zeros[MAX_ELEMENTS];
+    static float scales[MAX_ELEMENTS];
+    const bool is_signed = flip(g), channels = flip(g);
+    const int type = is_signed ? 3 : 2, count = channels ? dims[0] : 1;
+    const size_t elements = count_of(rank, dims), each = elements / (size_t)count;
+    for (int c = 0; c < count; ++c) {
+        scales[c] = g->exact ? 1 : scale / 100 * (1.5f + random_weight(g, 1));
+        zeros[c] = (uint8_t)((is_signed ? 0 : 128) + (int)(random_bits(g) % 17) - 8);
+    }
+    for (size_t i = 0; i < elements; ++i) bytes[i] = (uint8_t)(zeros[i / each] + (g->exact ? (int)(random_bits(g) % 5) - 2 : (int)(random_bits(g) % 201) - 100));
+    int inputs[3];
+    inputs[0] = add_tensor(g, rank, dims, NULL, 0);
+    put_initializer(&g->onnx, inputs[0], type, rank, dims, bytes, elements);
+    inputs[1] = add_tensor(g, channels, &count, NULL, 0);
+    put_initializer(&g->onnx, inputs[1], 1, channels, &count, scales, (size_t)count * sizeof *scales);
+    inputs[2] = add_tensor(g, channels, &count, NULL, 0);
+    put_initializer(&g->onnx, inputs[2], type, channels, &count, zeros, (size_t)count);
+    const size_t node = begin_node(g, "DequantizeLinear", 3, inputs);
+    put_attribute_int(&g->onnx, "axis", 0);
+    return end_node(g, node, rank, dims, NULL, 2);
+}
+
 /* ---- Images: [N,C,H,W] --------------------------------------------------------------------------- */
 
 static inline int op_convolution(random_graph *g, int x) {
     const random_tensor t = g->tensors[x];
     random_window w;
     if (t.rank != 4 || !choose_window(g, &t, 2, &w)) return NO_OP;
-    const int C = t.dims[1], kind = choose(g, 4);
+    const int C = t.dims[1], kind = choose(g, 6);
     int groups = 1, Co = 1 + choose(g, 17);
+    if (kind > 3) Co = 32; /* a tile of sparse.c */
     if (kind == 1) groups = C, Co = C * (1 + choose(g, 2)); /* depthwise */
     if (kind == 2 && C % 2 == 0) groups = 2, Co = 2 * (1 + choose(g, 4));
     const int ws[4] = {Co, C / groups, w.kernel[0], w.kernel[1]}, ys[4] = {g->N, Co, w.out[0], w.out[1]};
     const double terms = (double)(C / groups * w.kernel[0] * w.kernel[1]), bound = 2 * terms * t.bound + 2;
     if (!small(4, ws) || !small(4, ys) || !fits(g, bound)) return NO_OP;
     int inputs[PARENTS] = {x, -1, -1};
-    inputs[1] = add_weight(g, 4, ws, 2.0f / (float)(1 + terms / 8), 0);
+    const float scale = 2.0f / (float)(1 + terms / 8);
+    inputs[1] = choose(g, 3) == 0 ? add_quantised_weight(g, 4, ws, scale) : add_weight(g, 4, ws, scale, 0);
     if (flip(g)) inputs[2] = add_weight(g, 1, &Co, 1, 0);
     const size_t node = begin_node(g, "Conv", inputs[2] >= 0 ? 3 : 2, inputs);
     put_window(g, &w);
     put_attribute_ints(&g->onnx, "dilations", 2, w.dilations);
     put_attribute_int(&g->onnx, "group", groups);
-    return end_node(g, node, 4, ys, inputs, bound);
+    const int y = end_node(g, node, 4, ys, inputs, bound);
+    return flip(g) ? add_like(g, "Relu", y, bound) : y; /* behind which the next one expects zeros */
 }
 
 static inline int op_transposed_convolution(random_graph *g, int x) {
