@@ -1,5 +1,5 @@
 // A page that nobody watches. Playwright has the debugging protocol report all of a page's network, for which Chromium keeps a copy of every body and
-// puts it together at the end: of a model's 11 MB, 0.1 s and more, on the page's own thread. No visitor has that. Here is but a tab in a
+// puts it together at the end, on the page's own thread: a good part of the time, with a model of 11 MB. No visitor has that. Here is but a tab in a
 // context of its own, and the protocol's runtime to evaluate functions in it.
 
 /** @typedef {import('playwright-core').Browser} Browser */

@@ -119,6 +119,17 @@ test('a body is what came, whatever the server said of its length, and so are it
     }
 });
 
+test('a block that is not needed any more is filled again', async () => {
+  const spare = new ArrayBuffer(2 ** 20);
+  const odd = new ArrayBuffer(7);
+  const spares = [odd, spare];
+  const stream = new ReadableStream({ type: 'bytes', start: (controller) => (controller.enqueue(new Uint8Array(3000).fill(1)), controller.close()) });
+  const pieces = [];
+  await readBody(new Response(stream), { kind: 'model', name: 'any', sink: { put: (piece) => pieces.push(piece), spares } });
+  assert.deepEqual([spare.byteLength, odd.byteLength, spares.length], [0, 7, 1], 'it has been given to the stream');
+  assert.equal(Buffer.concat(pieces).length, 3000);
+});
+
 test('a body that breaks off, or is too large by what is said of it', async () => {
   for (const type of [undefined, 'bytes']) {
     let pulled = 0;

@@ -110,8 +110,8 @@ async function answer(root, request, response) {
   response.writeHead(200, {
     'content-type': TYPES[path.extname(file.path).toLowerCase()] ?? 'application/octet-stream',
     'content-length': file.size,
-    // The files are being worked on as often as not. Not even no-cache: nothing here says whether a kept one is still right, and to keep 11 MB takes
-    // Chromium 0.1 s, in front of the first score.
+    // The files are being worked on as often as not. Not even no-cache: nothing here says whether a kept one is still right, and Chromium would copy a
+    // model into its cache before it tells that all of it has come.
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
   });

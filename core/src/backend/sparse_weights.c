@@ -1,7 +1,7 @@
 /* sparse_weights.c - [places of the window, output tiles, input channels, TILE], with zeros up to whole tiles on both sides.
  *
  * Bytes lie in the same order, but in squares of 4 input and 4 output channels: a vector, which becomes four of a panel's, forward or turned. To make
- * floats of them again for each image costs less than it saves, for a quarter as much is fetched from memory; and they are the very floats that
+ * floats of them again for each image costs about what it saves, for a quarter as much is fetched from memory; and they are the very floats that
  * nac_graph_dequantise makes. Their scales and zero points lie in front of them. */
 #include "backend/sparse_weights.h"
 
