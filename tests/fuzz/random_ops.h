@@ -35,30 +35,6 @@ static inline void put_window(random_graph *g, const random_window *w) {
     put_attribute_ints(&g->onnx, "pads", 4, w->pads);
 }
 
-/* Weights as bytes, signed or not, with one scale and zero point or one for each output channel. */
-static inline int add_quantised_weight(random_graph *g, int rank, const int *dims, float scale) {
-    static uint8_t bytes[MAX_ELEMENTS], zeros[MAX_ELEMENTS];
-    static float scales[MAX_ELEMENTS];
-    const bool is_signed = flip(g), channels = flip(g);
-    const int type = is_signed ? 3 : 2, count = channels ? dims[0] : 1;
-    const size_t elements = count_of(rank, dims), each = elements / (size_t)count;
-    for (int c = 0; c < count; ++c) {
-        scales[c] = g->exact ? 1 : scale / 100 * (1.5f + random_weight(g, 1));
-        zeros[c] = (uint8_t)((is_signed ? 0 : 128) + (int)(random_bits(g) % 17) - 8);
-    }
-    for (size_t i = 0; i < elements; ++i) bytes[i] = (uint8_t)(zeros[i / each] + (g->exact ? (int)(random_bits(g) % 5) - 2 : (int)(random_bits(g) % 201) - 100));
-    int inputs[3];
-    inputs[0] = add_tensor(g, rank, dims, NULL, 0);
-    put_initializer(&g->onnx, inputs[0], type, rank, dims, bytes, elements);
-    inputs[1] = add_tensor(g, channels, &count, NULL, 0);
-    put_initializer(&g->onnx, inputs[1], 1, channels, &count, scales, (size_t)count * sizeof *scales);
-    inputs[2] = add_tensor(g, channels, &count, NULL, 0);
-    put_initializer(&g->onnx, inputs[2], type, channels, &count, zeros, (size_t)count);
-    const size_t node = begin_node(g, "DequantizeLinear", 3, inputs);
-    put_attribute_int(&g->onnx, "axis", 0);
-    return end_node(g, node, rank, dims, NULL, 2);
-}
-
 /* ---- Images: [N,C,H,W] --------------------------------------------------------------------------- */
 
 static inline int op_convolution(random_graph *g, int x) {

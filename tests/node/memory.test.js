@@ -9,6 +9,7 @@ import { host } from '../../wasm/js/host-node.js';
 import { buildProfile, loadDetector } from '../../wasm/js/node.js';
 import { Runner } from '../../wasm/js/runner.js';
 import { random } from '../../wasm/js/subset.js';
+import { serve } from '../../wasm/js/worker.js';
 import { MODULE, makeEngine, moduleOfMemory } from './helpers/engine.js';
 import { bombPng } from './helpers/images.js';
 import { readable, refused } from './helpers/kinds.js';
@@ -119,6 +120,21 @@ test('room for a model on its way is made once, and is what the model takes then
   assert.equal(engine.memoryBytes, reserved);
   assert.throws(() => engine.receiveModel(2 ** 31), { code: 'LIMIT_EXCEEDED' });
   assert.equal(tinyLogits(engine).length > 0, true);
+});
+
+test('a worker that gets its model whole gives up the room for one that came in pieces', async () => {
+  const model = heavyModel([[3, 1024, 1, 1], ...Array(10).fill([1024, 1024, 1, 1])]);
+  const memoryAfter = async (messages) => {
+    const told = [];
+    let hear;
+    serve({ post: (message) => told.push(message), listen: (listener) => (hear = listener) });
+    for (const message of messages) await hear(message);
+    await hear({ setup: { module: MODULE, variant: 'simd', preprocess: { ...PREPROCESS, resize: { width: 16, height: 16 } }, taps: [{ name: 'h0', pool: 'sum' }], model } });
+    return told.pop().ready.memoryBytes;
+  };
+  const whole = await memoryAfter([{ module: MODULE }]);
+  const after = await memoryAfter([{ module: MODULE }, { piece: model.slice(0, 1000), total: model.length }]);
+  assert.ok(after < whole + model.length / 2, `${after} bytes, and ${whole} without pieces`);
 });
 
 test('memory that is going to be needed is written to page by page, as far as is said', () => {
